@@ -1,4 +1,7 @@
-"""prune-tui's engine: pruning for Keras 3, as a library. Importing it imports no TensorFlow; each name loads on first use."""
+"""prune-tui's engine: pruning for Keras 3, as a library.
+
+Importing it imports no TensorFlow; each name loads on first use.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,6 @@ __version__ = "0.1.0"
 
 # name -> the module that defines it. No module of this package bears the name of one of these.
 _HOMES: dict[str, str] = {}
-
-__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,8 @@
 """Names for a model's variables and layers that are stable and unique.
 
-A key is Keras' own path (`dense/kernel`) or layer name (`dense`). Where two places of a model claim the same one, each is
-qualified by the nested models it lives in (`encoder/dense/kernel`), and by a number as the last resort. A shared layer or
-variable is one object and has one key.
+A key is Keras' own path (`dense/kernel`) or layer name (`dense`). Where two places of a model claim the same one, each
+is qualified by the nested models it lives in (`encoder/dense/kernel`), and by a number as the last resort. A shared
+layer or variable is one object and has one key.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def walk(model: keras.Model, chain: tuple[str, ...] = ()) -> Iterator[tuple[tupl
     """Every layer with the names of the nested models around it; shared layers come once."""
     seen: set[int] = set()
 
-    def visit(node: keras.Model, chain: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], keras.Layer]]:
+    def visit(node: keras.Layer, chain: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], keras.Layer]]:
         for layer in node.layers:
             if id(layer) in seen:
                 continue

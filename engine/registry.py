@@ -40,9 +40,8 @@ def register(kind: catalog.Kind, name: str) -> Callable[[_T], _T]:
         entry = catalog.get(kind, name)
         fields = {f.name for f in dataclasses.fields(cls) if f.init}
         if fields != {p.name for p in entry.params}:
-            raise TypeError(
-                f"{cls.__name__} has fields {sorted(fields)}; the catalog's {kind} {name} says {[p.name for p in entry.params]}"
-            )
+            said = [p.name for p in entry.params]
+            raise TypeError(f"{cls.__name__} has fields {sorted(fields)}; the catalog's {kind} {name} says {said}")
         _bound[kind, name] = cls
         return cls
 

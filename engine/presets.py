@@ -1,0 +1,55 @@
+"""Finds and reads presets: those that ship (from a wheel or a checkout) and those that the user saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.errors import RecipeError, near
+from engine.yaml12 import Document, parse
+
+_HERE = Path(__file__).resolve().parent
+SUFFIXES = (".yaml", ".yml")
+
+
+def shipped_folder() -> Path:
+    """Where the presets that ship are: inside the installed package, or beside it in a checkout."""
+    inside = _HERE / "_presets"
+    return inside if inside.is_dir() else _HERE.parent / "presets"
+
+
+def user_folder() -> Path:
+    """Where a user's own presets are kept."""
+    from platformdirs import user_config_path
+
+    return user_config_path("prune-tui") / "presets"
+
+
+def paths() -> dict[str, Path]:
+    """Every preset by name, the user's own first where names meet; sorted as the shipped files are numbered."""
+    found: dict[str, Path] = {}
+    for folder in (shipped_folder(), user_folder()):
+        if folder.is_dir():
+            found |= {p.stem: p for p in sorted(folder.iterdir()) if p.suffix in SUFFIXES}
+    return found
+
+
+def read(path: str | Path) -> Document:
+    """Reads a recipe file, or a preset by its name.
+
+    Raises:
+        RecipeError: there is no such file or preset, or it is not YAML.
+    """
+    file = Path(path)
+    if not file.is_file():
+        known = paths()
+        if str(path) in known:
+            file = known[str(path)]
+        else:
+            close = near(str(path), known)
+            hint = f"did you mean {' or '.join(close)}?" if close else f"presets are {', '.join(known)}"
+            raise RecipeError([f"{path}: there is no such file, and no preset of that name ({hint})"])
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError([f"{file}: cannot be read: {error}"]) from None
+    return parse(text, str(path) if str(path).endswith(SUFFIXES) else file.name)

@@ -1,0 +1,361 @@
+"""From plain values to a typed recipe: every problem of a file is found at once, with its place and a suggestion."""
+
+from __future__ import annotations
+
+import math
+import re
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from engine import catalog
+from engine.catalog import Entry, Param
+from engine.errors import RecipeError, near
+from engine.recipe import Part, Recipe
+from engine.yaml12 import Document, Path, scalar
+
+_BLOCK = re.compile(r"block:(\d+)x(\d+)\Z")
+_N_M = re.compile(r"(\d+):(\d+)\Z")
+_BAD = object()
+_WORDS: dict[str, str] = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a word",
+    "ints": "a list of whole numbers",
+    "floats": "a list of numbers",
+    "strs": "a list of words",
+    "map": "a mapping from names to numbers",
+}
+
+
+def recipe_from(document: Document, *, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Validates a document against the catalog and fills in every default.
+
+    Raises:
+        RecipeError: `problems` holds one line each, `file:line:column: key: message (did you mean ...?)`.
+    """
+    value = document.value
+    if not isinstance(value, dict):
+        raise RecipeError([f"{document.where(())}: a recipe is a mapping of keys (name, data, model, train, prune)"])
+    reader = _Reader(document)
+    if overrides:
+        value = reader.override(value, overrides)
+    recipe = reader.struct(Recipe, value, ())
+    if not reader.problems and recipe.sweep:
+        reader.sweep(value, recipe)
+    if reader.problems:
+        raise RecipeError(reader.problems)
+    assert isinstance(recipe, Recipe)
+    return recipe
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """`prune.target.sparsity=0.95` as key and value; the value is read as YAML.
+
+    Raises:
+        RecipeError: there is no `=`.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError([f"--set {text}: write it as KEY=VALUE, as in --set prune.target.sparsity=0.95"])
+    if value[:1] in "[{":
+        from engine.yaml12 import parse
+
+        return key.strip(), parse(value, f"--set {key}").value
+    return key.strip(), scalar(value.strip().strip("\"'")) if value[:1] not in "\"'" else value.strip().strip("\"'")
+
+
+def part_to_plain(part: Part, kind: catalog.Kind) -> Any:
+    """A part as a person writes it: its name, or the name with the parameters that are not the defaults."""
+    if kind == "granularity":
+        if part.name == "n:m":
+            return f"{part.get('n')}:{part.get('m')}"
+        if part.name == "block" and part.get("pooling", "average") == "average":
+            return f"block:{part.get('rows')}x{part.get('cols')}"
+    entry = catalog.entries(kind).get(part.name)
+    given = {
+        k: list(v) if isinstance(v, tuple) else v
+        for k, v in part.params.items()
+        if entry is None or (p := entry.param(k)) is None or p.required or v != p.default or k == part.name
+    }
+    if not given:
+        return part.name
+    return given if part.name in given else {"name": part.name, **given}
+
+
+class _Reader:
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.problems: list[str] = []
+        self.overridden: dict[Path, str] = {}
+
+    def problem(self, path: Path, message: str) -> Any:
+        key = ".".join(map(str, path))
+        source = next((s for p, s in self.overridden.items() if path[: len(p)] == p), None)
+        self.problems.append(f"{source or self.document.where(path)}: {key + ': ' if key else ''}{message}")
+        return _BAD
+
+    # ---- overrides -------------------------------------------------------------------------------------------------
+
+    def override(self, value: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """The document with `--set` values laid over it; a part written as a bare name becomes a mapping first."""
+        tree: dict[str, Any] = _copied(value)
+        for dotted, new in overrides.items():
+            path = tuple(dotted.split("."))
+            self.overridden[path] = f"--set {dotted}"
+            node: Any = tree
+            for depth, step in enumerate(path[:-1]):
+                below = node.get(step)
+                if isinstance(below, list) and len(below) == 1:
+                    below = node[step] = below[0]
+                if isinstance(below, str):
+                    below = node[step] = _spelled(below, self._kind_at(path[: depth + 1]))
+                if not isinstance(below, dict):
+                    below = node[step] = {}
+                node = below
+            if path[-1] == "name" and len(path) > 1:
+                node.clear()  # another part: the old one's parameters are not its own
+            kind = self._kind_at(path[:-1])
+            if kind and path[-1] in catalog.entries(kind) and path[-1] != "name" and "name" not in node:
+                node.clear()  # target.epsilon=... replaces target.sparsity
+            node[path[-1]] = new
+        return tree
+
+    def _kind_at(self, path: Path) -> catalog.Kind | None:
+        hints: Any = Recipe
+        for step in path:
+            if not (isinstance(hints, type) and issubclass(hints, msgspec.Struct)):
+                return None
+            hint = get_type_hints(hints, include_extras=True).get(str(step))
+            if hint is None:
+                return None
+            kind = _part_kind(hint)
+            if kind:
+                return kind
+            hints = next((a for a in (*get_args(hint), hint) if isinstance(a, type)), None)
+        return None
+
+    # ---- structs and leaves ----------------------------------------------------------------------------------------
+
+    def struct(self, cls: type[msgspec.Struct], value: Any, path: Path) -> Any:
+        if not isinstance(value, dict):
+            return self.problem(
+                path, f"expected a mapping of keys ({', '.join(cls.__struct_fields__)}), got {_said(value)}"
+            )
+        hints = get_type_hints(cls, include_extras=True)
+        for key in value:
+            if key not in hints:
+                self.problem((*path, key), _unknown("key", key, hints))
+        made: dict[str, Any] = {}
+        for field in msgspec.structs.fields(cls):
+            if field.name in value:
+                made[field.name] = self.field(hints[field.name], value[field.name], (*path, field.name))
+            elif field.required:
+                self.problem(path, f"{field.name} is missing")
+                made[field.name] = _BAD
+            else:
+                made[field.name] = self._default(hints[field.name], field, path)
+        return _BAD if any(v is _BAD for v in made.values()) else cls(**made)
+
+    def _default(self, hint: Any, field: Any, path: Path) -> Any:
+        default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+        kind = _part_kind(hint)
+        if kind and isinstance(default, Part):
+            return self.part(kind, default.name, (*path, field.name))
+        if isinstance(default, msgspec.Struct):
+            return self.struct(type(default), {}, (*path, field.name))
+        return default
+
+    def field(self, hint: Any, value: Any, path: Path) -> Any:
+        kind = _part_kind(hint)
+        if kind == "repair":
+            items = value if isinstance(value, list) else ([] if value in (None, "none") else [value])
+            parts = [self.part(kind, v, (*path, i) if isinstance(value, list) else path) for i, v in enumerate(items)]
+            return _BAD if any(p is _BAD for p in parts) else tuple(p for p in parts if p.name != "none")
+        if kind:
+            return self.part(kind, value, path)
+        options = [a for a in get_args(hint) if a is not types.NoneType] if _is_union(hint) else [hint]
+        if _is_union(hint) and value is None:
+            return None
+        for option in options:
+            if isinstance(option, type) and issubclass(option, msgspec.Struct):
+                return self.struct(option, value, path)
+        try:
+            return msgspec.convert(value, hint)
+        except msgspec.ValidationError as error:
+            return self.problem(path, _plain_words(str(error), value))
+
+    # ---- parts -----------------------------------------------------------------------------------------------------
+
+    def part(self, kind: catalog.Kind, value: Any, path: Path) -> Any:
+        entries = catalog.entries(kind)
+        if isinstance(value, str):
+            value = _spelled(value, kind)
+        elif kind == "granularity" and isinstance(value, int | float):
+            value = {"name": str(value)}
+        if not isinstance(value, dict):
+            return self.problem(path, f"expected the name of a {kind} or a mapping with `name`, got {_said(value)}")
+        name, at = value.get("name"), (*path, "name") if "name" in value else path
+        if name is None:
+            named = [k for k in value if k in entries]
+            if len(named) != 1:
+                return self.problem(path, f"name is missing: which {kind}? One of {', '.join(entries)}")
+            name = named[0]
+        if not isinstance(name, str) or name not in entries:
+            return self.problem(at, _unknown(kind, str(name), entries))
+        return self._params(entries[name], value, path)
+
+    def _params(self, entry: Entry, value: dict[str, Any], path: Path) -> Any:
+        known = {p.name for p in entry.params}
+        bad = False
+        for key in value:
+            if key != "name" and key not in known:
+                self.problem((*path, key), _unknown(f"parameter of {entry.kind} {entry.name}", key, known))
+                bad = True
+        params: dict[str, Any] = {}
+        for param in entry.params:
+            if param.name in value:
+                params[param.name] = self.param(param, value[param.name], (*path, param.name))
+            elif param.required:
+                params[param.name] = self.problem(path, f"{entry.kind} {entry.name} needs {param.name} ({param.doc})")
+            else:
+                params[param.name] = param.default
+        return _BAD if bad or any(v is _BAD for v in params.values()) else Part(entry.name, params)
+
+    def param(self, param: Param, value: Any, path: Path) -> Any:
+        """One parameter, checked for type, bounds and choices."""
+        checked = check_param(param, value)
+        return checked if not isinstance(checked, Wrong) else self.problem(path, checked.message)
+
+    # ---- sweeps ----------------------------------------------------------------------------------------------------
+
+    def sweep(self, value: dict[str, Any], recipe: Recipe) -> None:
+        """Each point of each axis must itself be a valid recipe."""
+        for key, points in recipe.sweep.items():
+            for i, point in enumerate(points):
+                try:
+                    recipe_from(
+                        Document({k: v for k, v in value.items() if k != "sweep"}, {}, "sweep"), overrides={key: point}
+                    )
+                except RecipeError as error:
+                    message = error.problems[0].partition(": ")[2]
+                    self.problem(("sweep", key, i), message)
+
+
+class Wrong(msgspec.Struct, frozen=True):
+    """What is wrong with a value, in words."""
+
+    message: str
+
+
+def check_param(param: Param, value: Any) -> Any:
+    """The value as the parameter's type, or `Wrong`; the form of the Configure screen asks here as well."""
+    if value is None and (param.optional or param.default is None):
+        return None
+    if param.type == "any":
+        return value
+    if param.type in ("ints", "floats", "strs"):
+        if not isinstance(value, list | tuple):
+            return Wrong(f"expected {_WORDS[param.type]}, got {_said(value)}")
+        one = msgspec.structs.replace(param, type=param.type[:-1], optional=False, default=msgspec.UNSET)
+        items = [check_param(one, v) for v in value]
+        return next((w for w in items if isinstance(w, Wrong)), tuple(items))
+    if param.type == "map":
+        if not isinstance(value, Mapping):
+            return Wrong(f"expected {_WORDS['map']}, got {_said(value)}")
+        one = msgspec.structs.replace(param, type="float", optional=False, default=msgspec.UNSET)
+        pairs = {str(k): check_param(one, v) for k, v in value.items()}
+        return next((w for w in pairs.values() if isinstance(w, Wrong)), pairs)
+    good = {
+        "int": isinstance(value, int) and not isinstance(value, bool),
+        "float": isinstance(value, int | float) and not isinstance(value, bool),
+        "bool": isinstance(value, bool),
+        "str": isinstance(value, str),
+    }[param.type]
+    if not good:
+        return Wrong(f"expected {_WORDS[param.type]}, got {_said(value)}")
+    if param.type in ("int", "float"):
+        if not math.isfinite(value) and param.high is not None:
+            return Wrong(f"expected a finite number, got {value}")
+        if (param.low is not None and value < param.low) or (param.high is not None and value > param.high):
+            return Wrong(f"must be {_range(param)}, got {value}")
+    if param.choices and value not in param.choices:
+        close = near(value, param.choices)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        return Wrong(f"must be one of {', '.join(param.choices)}, got {value}{hint}")
+    return value
+
+
+def _range(param: Param) -> str:
+    if param.low is not None and param.high is not None:
+        return f"between {param.low:g} and {param.high:g}"
+    return f"at least {param.low:g}" if param.low is not None else f"at most {param.high:g}"
+
+
+def _spelled(text: str, kind: catalog.Kind | None) -> dict[str, Any]:
+    """A part written as one word, as a mapping."""
+    if kind == "granularity":
+        if found := _BLOCK.match(text):
+            return {"name": "block", "rows": int(found[1]), "cols": int(found[2])}
+        if found := _N_M.match(text):
+            return {"name": "n:m", "n": int(found[1]), "m": int(found[2])}
+    return {"name": text}
+
+
+def _part_kind(hint: Any) -> catalog.Kind | None:
+    if get_origin(hint) is Annotated:
+        for meta in hint.__metadata__:
+            if isinstance(meta, msgspec.Meta) and meta.extra and "kind" in meta.extra:
+                kind: catalog.Kind = meta.extra["kind"]
+                return kind
+    return None
+
+
+def _is_union(hint: Any) -> bool:
+    return get_origin(hint) in (Union, types.UnionType)
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _copied(v) for k, v in value.items()}
+    return [_copied(v) for v in value] if isinstance(value, list) else value
+
+
+def _said(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    return (
+        f"{value!r}"
+        if isinstance(value, str | int | float)
+        else f"a {'list' if isinstance(value, list) else 'mapping'}"
+    )
+
+
+def _unknown(what: str, name: str, known: Any) -> str:
+    close = near(name, known)
+    if close:
+        return f"unknown {what} {name!r} (did you mean {' or '.join(close)}?)"
+    return f"unknown {what} {name!r}; known are {', '.join(known) or 'none'}"
+
+
+_MESSAGES: dict[str, str] = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a word",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+}
+
+
+def _plain_words(message: str, value: Any) -> str:
+    """What msgspec says, in our words."""
+    message = message.partition(" - at")[0]
+    if found := re.match(r"Expected `(\w+)(?: \| null)?`, got", message):
+        return f"expected {_MESSAGES.get(found[1], found[1])}, got {_said(value)}"
+    if found := re.match(r"Expected `\w+(?: \| null)?` (>=|<=) (.+)", message):
+        return f"must be {'at least' if found[1] == '>=' else 'at most'} {found[2]}, got {_said(value)}"
+    return message
