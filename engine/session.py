@@ -172,7 +172,7 @@ def from_plain(plain: dict[str, Any], *, where: str = "session") -> Session:
     for key in ("epochs", "control"):
         plain[key] = _rows(plain.get(key) or {})
     try:
-        session: Session = msgspec.convert(plain, Session, strict=False)
+        session: Session = msgspec.convert(plain, Session)
     except msgspec.ValidationError as error:
         raise PruneError(f"this session cannot be understood: {error}", where=where) from None
     return session

@@ -1,0 +1,1 @@
+"""The run: a recipe goes in, events come out."""
