@@ -11,7 +11,10 @@ from typing import Any
 __version__ = "0.1.0"
 
 # name -> the module that defines it. No module of this package bears the name of one of these.
-_HOMES: dict[str, str] = {}
+_HOMES: dict[str, str] = {
+    "measure": "engine.measurement.measuring",
+    "attach": "engine.masks",
+}
 
 
 def __getattr__(name: str) -> Any:

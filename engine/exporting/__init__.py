@@ -1,0 +1,1 @@
+"""Artefacts that are really small or fast."""
