@@ -1,0 +1,1 @@
+"""Repairs: what mends a pruned model."""
