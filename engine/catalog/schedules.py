@@ -124,7 +124,7 @@ ENTRIES: tuple[Entry, ...] = (
         title="Drop and grow (SET, RigL)",
         family="While training",
         summary="Sparse from the first step to the last; every so often the weakest weights move to better places.",
-        formula="k = share/2 * (1 + cos(pi t / t_end)) * active: drop the k smallest |w|, grow k by |gradient| or at random",
+        formula="k = share/2 (1 + cos(pi t / t_end)) active: drop the k smallest |w|, grow k by |gradient| or chance",
         source="Mocanu et al. 2018 (SET); Evci et al. 2020 (RigL)",
         when="To train at the cost of the sparse net; with scope erk.",
         words="by dropping and growing ({grow}) every {frequency} steps",
