@@ -1,0 +1,1 @@
+"""Model-preserving compression by interpolative decomposition (methods.md §5)."""
