@@ -13,7 +13,15 @@ __version__ = "0.1.0"
 # name -> the module that defines it. No module of this package bears the name of one of these.
 _HOMES: dict[str, str] = {
     "measure": "engine.measurement.measuring",
+    "load_packed": "engine.exporting.packing",
     "attach": "engine.masks",
+    "choose": "engine.choosing",
+    "densities": "engine.scopes.erk",
+    "schedule": "engine.schedules.curves",
+    "pq_index": "engine.pq",
+    "sap_keep": "engine.pq",
+    "score": "engine.scoring.scores",
+    "prune": "engine.scoring.pruning",
 }
 
 
