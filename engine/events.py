@@ -86,7 +86,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str
 
 
 class Started(Event, frozen=True, kw_only=True):
-    """The run exists: its recipe as resolved, where it runs, what it will do."""
+    """The run exists: its recipe as resolved, where it runs, what it will do.
+
+    `resumed_after` is the `seq` that the checkpoint knows: what the journal holds beyond it is done again.
+    """
 
     run: str
     recipe: dict[str, Any]
@@ -96,7 +99,7 @@ class Started(Event, frozen=True, kw_only=True):
     target: str = ""
     target_value: float | None = None
     denominator: Literal["weights", "units"] = "weights"
-    resumed_at: int | None = None
+    resumed_after: int | None = None
 
 
 class PhaseBegan(Event, frozen=True, kw_only=True):

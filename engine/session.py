@@ -193,12 +193,16 @@ def _rows(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
 
 
 def _started(session: Session, event: Started) -> dict[str, Any]:
-    return {
+    changes: dict[str, Any] = {
         "run": event.run, "state": "loading", "recipe": event.recipe, "environment": event.environment,
         "metric": event.metric, "planned_epochs": event.epochs, "target": event.target,
         "target_value": event.target_value, "denominator": event.denominator,
         "created": session.created or event.time, "words": "", "where": "", "todo": "",
     }  # fmt: skip
+    if event.resumed_after is not None:
+        for rows in ("epochs", "control", "prunes", "decisions"):
+            changes[rows] = tuple(e for e in getattr(session, rows) if e.seq <= event.resumed_after)
+    return changes
 
 
 def _phase(session: Session, event: PhaseBegan) -> dict[str, Any]:
@@ -249,8 +253,8 @@ _FOLDS: dict[type, Any] = {
 def _line(event: AnyEvent) -> str:
     """The event's line in the log, or ""."""
     match event:
-        case Started(resumed_at=int(epoch)):
-            return f"resumed after epoch {epoch}"
+        case Started(resumed_after=int()):
+            return "resumed from the last checkpoint"
         case Noted(words=words) | Decided(words=words):
             return words
         case PhaseBegan(phase=phase, words=words):

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 
 
-class Cancelled(Exception):  # noqa: N818 - not an error: someone asked for it
-    """The run was asked to stop."""
+class Cancelled(Exception):
+    """The run was asked to stop; not an error."""
 
 
 class Control:

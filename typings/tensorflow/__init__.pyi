@@ -9,7 +9,15 @@ __version__: str
 
 def __getattr__(name: str) -> Any: ...
 @overload
-def function(func: _F, /) -> _F: ...
+def function(
+    func: _F,
+    /,
+    *,
+    input_signature: Any = ...,
+    jit_compile: bool | None = ...,
+    reduce_retracing: bool = ...,
+    autograph: bool = ...,
+) -> _F: ...
 @overload
 def function(
     *, input_signature: Any = ..., jit_compile: bool | None = ..., reduce_retracing: bool = ..., autograph: bool = ...

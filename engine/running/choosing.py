@@ -1,0 +1,73 @@
+"""The middle of the sentence: from criterion, granularity and scope to masks at a sparsity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from engine.layout import kernels
+from engine.recipe import Prune
+from engine.registry import make
+from engine.running.context import Run
+
+Array = np.ndarray[Any, Any]
+
+
+def spec_of(prune: Prune) -> str:
+    """The granularity as the library takes it: `weight`, `unit`, `block:4x1`, `2:4`."""
+    from engine.recipe_reading import part_to_plain
+
+    plain = part_to_plain(prune.granularity, "granularity")
+    return plain if isinstance(plain, str) else str(plain["name"])
+
+
+def scores(run: Run, *, seed: int) -> dict[str, Array]:
+    """One score a weight by variable key, of the model under its masks."""
+    from engine.scoring import score
+
+    assert run.recipe.prune is not None
+    criterion = make("criterion", run.recipe.prune.criterion.name, run.recipe.prune.criterion.params)
+    found: dict[str, Array] = score(run.model, criterion, sample(run, criterion, seed=seed), seed=seed)
+    return found
+
+
+def sample(run: Run, criterion: Any, *, seed: int) -> tuple[Array, Array]:
+    """The training examples that a criterion asks for: a balanced draw where it counts by class, else a plain one."""
+    rng = np.random.default_rng(seed)
+    x, y = run.data.x_train, run.data.y_train
+    per_class = getattr(criterion, "per_class", None)
+    if per_class and run.data.classes:
+        rows = np.concatenate([rng.permutation(np.flatnonzero(y == c))[:per_class] for c in range(run.data.classes)])
+    else:
+        rows = rng.permutation(len(x))[: getattr(criterion, "samples", None) or len(x)]
+    return x[rows], y[rows]
+
+
+def masks_at(
+    run: Run, sparsity: float | Fraction, *, seed: int, found: Mapping[str, Array] | None = None, revive: bool = False
+) -> dict[str, Array]:
+    """Masks with exactly this sparsity (in the target's denominator); what is gone stays gone unless it may revive.
+
+    `found` gives the scores when they are known already.
+    """
+    from engine.scoring import choose
+
+    prune = run.recipe.prune
+    assert prune is not None
+    if run.by_units:
+        from engine.running.units import unit_masks_at
+
+        return unit_masks_at(run, sparsity, seed=seed)
+    found = dict(found) if found is not None else scores(run, seed=seed)
+    if not revive:
+        for key, mask in run.mask_arrays().items():
+            if key in found:
+                found[key] = np.where(mask, found[key], -np.inf)
+    layouts = {key: kernel.layout for key, kernel in kernels(run.model).items()}
+    chosen: dict[str, Array] = choose(
+        found, sparsity, granularity=spec_of(prune), scope=prune.scope.name, layouts=layouts, **prune.scope.params
+    )
+    return chosen

@@ -1,0 +1,67 @@
+"""The end of a run: surgery where units are gone, measurement beside the dense control, and the model's file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from engine.events import Measured, Saved, number
+from engine.running.context import Run
+
+
+def finish(run: Run) -> None:
+    """Makes the model physically smaller where it can, measures it, and saves it."""
+    loss, metric = run.validate()
+    masks = run.mask_arrays()
+    if run.masks is not None:
+        run.masks.apply()
+        run.masks.detach()
+        run.masks = None
+    if run.by_units:
+        from engine.running.units import shrink_run
+
+        shrink_run(run, masks)
+    save_model(run)
+    if run.recipe.measure.latency is None:
+        sizes: tuple[int, ...] = ()
+        repeats = 3
+    else:
+        sizes, repeats = run.recipe.measure.latency.batch_sizes, run.recipe.measure.latency.repeats
+    run.begin("measuring", "measuring accuracy, size and speed, beside the dense control")
+    values = measured(run, run.model, reference=run.dense, batch_sizes=sizes, repeats=repeats)
+    dense = measured(run, run.dense, batch_sizes=(), repeats=repeats) if run.dense is not None else None
+    if dense is not None:
+        run.say(Measured(which="dense", values={**run.memory.get("dense", {}), **dense}))
+    run.say(Measured(which="pruned", values={"validation": number(metric), "validation_loss": number(loss), **values}))
+
+
+def measured(
+    run: Run, model: Any, *, reference: Any = None, batch_sizes: tuple[int, ...], repeats: int
+) -> dict[str, Any]:
+    """A measurement on the test split, as plain values."""
+    from engine.measurement import measure
+
+    test = (run.data.x_test, np.asarray(run.data.y_test))
+    result = measure(
+        model, test, reference=reference, batch_sizes=batch_sizes, repeats=repeats, seconds=0.5,
+        **run.task.for_measuring,
+    )  # fmt: skip
+    plain: dict[str, Any] = msgspec.to_builtins(result)
+    return plain
+
+
+def save_model(run: Run) -> None:
+    """Saves the result as an ordinary Keras model, atomically."""
+    if run.folder is None:
+        return
+    path = run.folder / "model.keras"
+    temporary = path.with_name(".model.saving.keras")
+    run.model.save(temporary)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    run.say(Saved(file="model.keras", bytes=Path(path).stat().st_size, what="the result, an ordinary Keras model"))

@@ -1,0 +1,115 @@
+"""Pruning while training: masks that grow along a schedule, or that drop and grow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from engine.registry import make
+from engine.running.choosing import masks_at
+from engine.running.context import Run
+from engine.running.dense import TAG
+from engine.running.training import train
+
+Array = np.ndarray[Any, Any]
+
+
+class Gradual:
+    """A hook that raises the sparsity at the schedule's steps (Zhu & Gupta 2017), the last one included."""
+
+    def __init__(self, run: Run, *, total: int) -> None:
+        from engine.running.plan import target_sparsity
+
+        prune = run.recipe.prune
+        assert prune is not None
+        self.run, self.target = run, target_sparsity(prune.target)
+        self.schedule = make("schedule", "cubic", prune.schedule.params)
+        self.total = total
+
+    def steps(self) -> Iterable[int]:
+        """When masks change."""
+        events: Iterable[int] = self.schedule.events(self.total)
+        return events
+
+    def act(self, step: int) -> None:
+        """Prunes to the sparsity of this step."""
+        sparsity = self.schedule.sparsity(step, self.total, self.target)
+        self.run.change_masks(masks_at(self.run, sparsity, seed=self.run.seed("score")), step=step, target=sparsity)
+
+
+def train_gradually(run: Run) -> None:
+    """Trains from scratch while sparsity rises."""
+    total = _steps(run)
+    if run.done == 0:
+        run.set_masks({k: np.ones(v.shape, bool) for k, v in run.maskable().items()})
+    train(run, phase="pruning", epochs=run.recipe.train.epochs, tag=TAG, hook=Gradual(run, total=total))
+
+
+class DropGrow:
+    """A hook that moves the weakest weights to better places (SET, RigL); density stays what it was."""
+
+    def __init__(self, run: Run, *, total: int) -> None:
+        prune = run.recipe.prune
+        assert prune is not None
+        self.run, self.total = run, total
+        self.schedule = make("schedule", "drop_grow", prune.schedule.params)
+
+    def steps(self) -> Iterable[int]:
+        """When weights move."""
+        return [step for step in self.schedule.events(self.total) if step > 0]  # the masks of step 0 are there already
+
+    def act(self, step: int) -> None:
+        """Drops the smallest and grows as many; grown weights start at 0 with clean optimizer slots."""
+        from engine.layout import kernels
+        from engine.schedules.drop_grow import move
+
+        run = self.run
+        assert run.masks is not None
+        masks, share = run.mask_arrays(), self.schedule.moving(step, self.total)
+        kernels_ = kernels(run.model)
+        rng = np.random.default_rng(run.seed("grow", step))
+        if self.schedule.grow == "gradient":
+            growth = {k: np.abs(g) for k, g in dense_gradients(run, seed=run.seed("grow", step)).items()}
+        else:
+            growth = {k: rng.random(m.shape) for k, m in masks.items()}
+        moves = {k: move(kernels_[k].variable.numpy(), m, growth[k], share) for k, m in masks.items()}
+        moved, grown = {k: m.mask for k, m in moves.items()}, {k: m.grown for k, m in moves.items()}
+        run.masks.update(moved, reset=grown)
+        count = sum(int(np.count_nonzero(g)) for g in grown.values())
+        run.change_masks(moved, step=step, words=f"step {step}: {count:,} weights dropped, as many grown")
+
+
+def train_drop_grow(run: Run) -> None:
+    """Sparse from the first step: random masks with the scope's densities, then moves while training."""
+    from engine.running.plan import target_sparsity
+
+    prune = run.recipe.prune
+    assert prune is not None
+    if run.done == 0:
+        sparsity = target_sparsity(prune.target)
+        rng = np.random.default_rng(run.seed("masks"))
+        found = {k: rng.random(k_.shape) for k, k_ in run.maskable().items()}
+        run.change_masks(masks_at(run, sparsity, seed=run.seed("score"), found=found), target=sparsity)
+    train(run, phase="training", epochs=run.recipe.train.epochs, tag=TAG, hook=DropGrow(run, total=_steps(run)))
+
+
+def _steps(run: Run) -> int:
+    batch = min(run.recipe.train.batch_size, len(run.data.x_train))
+    return math.ceil(len(run.data.x_train) / batch) * run.recipe.train.epochs
+
+
+def dense_gradients(run: Run, *, seed: int) -> dict[str, Array]:
+    """The gradient of the loss with respect to every kernel, masked places included, on one batch of training data."""
+    from engine.layout import kernels
+
+    rows = np.random.default_rng(seed).permutation(len(run.data.x_train))[: run.recipe.train.batch_size]
+    x, y = tf.constant(run.data.x_train[rows]), tf.constant(run.data.y_train[rows], dtype=run.task.labels)
+    found = {k: v.variable for k, v in kernels(run.model).items() if k in run.mask_arrays()}
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(run.task.losses(y, run.model(x, training=True)))
+    values = tape.gradient(loss, [v.value for v in found.values()])
+    return {k: tf.convert_to_tensor(g).numpy() for k, g in zip(found, values, strict=True)}

@@ -1,0 +1,79 @@
+"""Pruning in one go: after training, or at initialisation (in as many steps as the criterion takes)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from engine.events import Measured, number
+from engine.registry import implementation
+from engine.running.choosing import masks_at
+from engine.running.context import Run
+from engine.running.dense import TAG
+from engine.running.seeding import seed_of
+from engine.running.training import train
+
+
+def prune_once(run: Run) -> None:
+    """Prunes the trained model to the target, and tells what that alone costs, before any repair."""
+    if run.done:
+        return
+    run.begin("pruning", "scoring and pruning")
+    _prune(run)
+    loss, metric = run.validate()
+    run.memory["before_recovery"] = {"validation": number(metric), "validation_loss": number(loss)}
+    run.say(Measured(which="before_recovery", values=dict(run.memory["before_recovery"])))
+
+
+def prune_then_train(run: Run) -> None:
+    """Prunes at initialisation, applies the control that the schedule asks for, and trains what is left."""
+    prune = run.recipe.prune
+    assert prune is not None
+    if run.done == 0:
+        run.begin("pruning", "scoring and pruning at initialisation")
+        _prune(run)
+        control = prune.schedule.get("control")
+        if control == "shuffle":
+            shuffle_masks(run)
+        elif control == "reinitialise":
+            reinitialise(run)
+    train(run, phase="training", epochs=run.recipe.train.epochs, tag=TAG, patience=run.recipe.train.patience)
+
+
+def _prune(run: Run) -> None:
+    from engine.running.plan import target_sparsity
+
+    prune = run.recipe.prune
+    assert prune is not None
+    target = target_sparsity(prune.target)
+    criterion = implementation("criterion", prune.criterion.name)
+    steps = int(prune.criterion.get("iterations") or 1)
+    revive = bool(getattr(criterion, "revives", False))
+    masks = {}
+    for t in range(1, steps + 1):
+        # Density falls geometrically, rho^(t/T); the last step is the target itself, exactly.
+        now = target if t == steps else 1.0 - math.exp(t / steps * math.log(max(1.0 - target, 1e-12)))
+        masks = masks_at(run, now, seed=run.seed("score"), revive=revive)
+        if t < steps:
+            run.set_masks(masks)
+            run.control.check()
+    run.change_masks(masks, target=target)
+
+
+def shuffle_masks(run: Run) -> None:
+    """The control "same density in each layer, at random places": every mask is shuffled inside its layer."""
+    shuffled = {}
+    for key, mask in run.mask_arrays().items():
+        rng = np.random.default_rng(seed_of(run.recipe.seed, "shuffle", key))
+        shuffled[key] = rng.permutation(mask.reshape(-1)).reshape(mask.shape)
+    # Weights that come back must have their initial values: masking has zeroed them.
+    run.set_masks(shuffled)
+    run.set_weights(run.fresh_values())
+    run.change_masks(shuffled, words="control: masks shuffled inside each layer")
+
+
+def reinitialise(run: Run) -> None:
+    """The control "same mask, new random weights"."""
+    run.set_weights(run.fresh_values("reinitialised"))
+    run.note("control: the same masks, new random initial weights")

@@ -1,0 +1,142 @@
+"""From a recipe to the stages of a run. A stage is a name and a function; a run goes through them in order.
+
+A stage may be entered again after a kill: what must happen once comes before its first epoch, and `run.done` tells how
+many epochs of it are behind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from fractions import Fraction
+
+from engine.errors import PruneError
+from engine.recipe import Part, Recipe
+from engine.running import dense, finishing, gradual, once, repairing, rounds
+from engine.running.context import Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One part of a run.
+
+    Attributes:
+        name: for the checkpoint and the log.
+        act: does it.
+        epochs: how many it is expected to train (the dense control's apart).
+    """
+
+    name: str
+    act: Callable[[Run], None]
+    epochs: int = 0
+
+
+def plan(recipe: Recipe) -> list[Stage]:
+    """The stages of a recipe.
+
+    Raises:
+        PruneError: the parts do not go together.
+    """
+    if recipe.prune is None:
+        return [Stage("dense", dense.train_dense, recipe.train.epochs), Stage("finish", finishing.finish)]
+    middle = _PLANS[recipe.prune.schedule.name](recipe)
+    repairs = [
+        Stage(f"repair {i + 1}: {part.name}", repairing.repair(part, i), part.get("epochs", 0))
+        for i, part in enumerate(recipe.prune.repair)
+    ]
+    return [*middle, *repairs, Stage("finish", finishing.finish)]
+
+
+def _dense(recipe: Recipe) -> Stage:
+    return Stage("dense", dense.train_dense, recipe.train.epochs)
+
+
+def _control(recipe: Recipe) -> list[Stage]:
+    return [Stage("dense control", dense.train_control)] if recipe.measure.dense_control else []
+
+
+def _one_shot(recipe: Recipe) -> list[Stage]:
+    return [_dense(recipe), Stage("prune", once.prune_once)]
+
+
+def _at_init(recipe: Recipe) -> list[Stage]:
+    return [*_control(recipe), Stage("train", once.prune_then_train, recipe.train.epochs)]
+
+
+def _cubic(recipe: Recipe) -> list[Stage]:
+    return [*_control(recipe), Stage("train", gradual.train_gradually, recipe.train.epochs)]
+
+
+def _drop_grow(recipe: Recipe) -> list[Stage]:
+    return [*_control(recipe), Stage("train", gradual.train_drop_grow, recipe.train.epochs)]
+
+
+def _iterative(recipe: Recipe) -> list[Stage]:
+    assert recipe.prune is not None
+    schedule = recipe.prune.schedule
+    epochs = schedule.get("epochs") or recipe.train.epochs
+    if recipe.prune.target.name == "pq_index":
+        return adaptive_rounds(recipe, epochs)
+    count = round_count(schedule, target_sparsity(recipe.prune.target))
+    stages = [Stage(f"round {i + 1} of {count}", rounds.round_of(i, count), epochs) for i in range(count)]
+    return [_dense(recipe), *stages]
+
+
+def adaptive_rounds(recipe: Recipe, epochs: int) -> list[Stage]:
+    """SAP: as many rounds as the target says, each as large as the PQ Index allows."""
+    assert recipe.prune is not None
+    from engine.running import adaptive
+
+    count = int(recipe.prune.target.get("rounds"))
+    stages = [Stage(f"round {i + 1} of {count}", adaptive.sap_round(i, count), epochs) for i in range(count)]
+    return [_dense(recipe), *stages]
+
+
+def _dynamic(recipe: Recipe) -> list[Stage]:
+    from engine.running import adaptive
+
+    return [Stage("dynamic", adaptive.prune_dynamically, recipe.train.epochs)]
+
+
+_PLANS: dict[str, Callable[[Recipe], list[Stage]]] = {
+    "one_shot": _one_shot,
+    "at_init": _at_init,
+    "cubic": _cubic,
+    "drop_grow": _drop_grow,
+    "iterative": _iterative,
+    "dynamic": _dynamic,
+}
+
+
+def target_sparsity(target: Part) -> float:
+    """The sparsity that a target states.
+
+    Raises:
+        PruneError: it is a target that is found, not stated.
+    """
+    if target.name != "sparsity":
+        raise PruneError(
+            f"target {target.name} does not go with this schedule",
+            where="prune.target",
+            todo="Give a sparsity, as in target: {sparsity: 0.8}",
+        )
+    return float(target.get("sparsity"))
+
+
+def round_count(schedule: Part, sparsity: float) -> int:
+    """How many rounds an iterative schedule takes to a sparsity: given, or as many as its share needs."""
+    given = schedule.get("rounds")
+    if given:
+        return int(given)
+    if sparsity <= 0:
+        return 1
+    if sparsity >= 1:
+        return 30
+    share = Fraction(str(schedule.get("share")))
+    return max(1, math.ceil(math.log(1 - sparsity) / math.log(1 - share) - 1e-9))
+
+
+def planned_epochs(recipe: Recipe) -> int:
+    """Epochs of a run, the dense control's not counted."""
+    return sum(stage.epochs for stage in plan(recipe))
