@@ -31,7 +31,7 @@ def state_of(model: keras.Model) -> dict[str, Array]:
     return {key: np.array(variable.numpy()) for key, variable in variable_keys(model).items()}
 
 
-def rewind(model: keras.Model, state: Mapping[str, Array]) -> None:
+def rewind_to(model: keras.Model, state: Mapping[str, Array]) -> None:
     """Puts every variable back: `theta <- theta_k`, biases and BatchNorm too; the masks are for the caller to reapply.
 
     Args:
