@@ -266,7 +266,7 @@ _UNITS = (
         name="interpolative",
         title="Interpolative decomposition",
         family="Activations",
-        summary="Keeps the units from which all others can be interpolated; label-free, preserves the model's function.",
+        summary="Keeps the units from which all others can be interpolated; label-free, and true to the model.",
         formula="Z P = Q R by column-pivoted QR of the activations Z; earlier pivots score higher",
         source="Chee, Renz, Damle & De Sa 2022, sections 3 and 4",
         when="After training, without labels or fine-tuning, with repair interpolate.",

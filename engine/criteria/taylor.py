@@ -32,7 +32,7 @@ class Taylor:
         """Importance of each weight by itself."""
 
         def single(key: str, product: Array) -> Array:
-            return np.square(product) if self.form == "square" else np.abs(product)
+            return np.asarray(np.square(product) if self.form == "square" else np.abs(product))
 
         return self._averaged(context, single)
 
@@ -42,8 +42,8 @@ class Taylor:
         def column(key: str, product: Array) -> Array:
             columns = context.kernels[key].layout.columns(product)
             if self.form == "abs_sum":
-                return np.abs(columns.sum(axis=0))
-            return (np.square(columns) if self.form == "square" else np.abs(columns)).sum(axis=0)
+                return np.asarray(np.abs(columns.sum(axis=0)))
+            return np.asarray((np.square(columns) if self.form == "square" else np.abs(columns)).sum(axis=0))
 
         return self._averaged(context, column)
 

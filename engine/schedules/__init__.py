@@ -1,0 +1,1 @@
+"""Schedules: when masks change, and how far. One idea a file."""

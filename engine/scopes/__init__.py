@@ -1,0 +1,1 @@
+"""Scopes: across which weights the choice is made. One idea a file."""

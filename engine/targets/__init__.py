@@ -1,0 +1,1 @@
+"""Targets: until when."""

@@ -1,0 +1,66 @@
+"""Iterative pruning in rounds, with or without rewinding: lottery tickets."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from engine.registry import register
+from engine.schedules.base import moment
+from engine.scopes.selecting import exact
+
+
+@register("schedule", "iterative")
+@dataclass(frozen=True)
+class Iterative:
+    """Train, cut a share of what is left, rewind, again (Frankle & Carbin 2019). A round is a training of its own.
+
+    Attributes:
+        share: of what is left, cut each round.
+        rounds: rounds to the target in equal ratios; None: as many as the share needs.
+        rewind: `init` (theta_0), `early` (theta_k), or `none`.
+        rewind_to: k, as a share of a round's training (a decimal up to 1.0) or a step.
+        epochs: of a round's training; None: the recipe's.
+        control: `shuffle` the mask inside each layer, `reinitialise` the weights under it, or `none`.
+    """
+
+    share: float = 0.2
+    rounds: int | None = None
+    rewind: str = "init"
+    rewind_to: float = 0.05
+    epochs: int | None = None
+    control: str = "none"
+
+    def events(self, total_steps: int) -> tuple[int, ...]:
+        """The end of a round's training."""
+        return (total_steps,)
+
+    def sparsity(self, step: int, total_steps: int | None, final: float) -> float:
+        """The sparsity after `step` rounds (0: none yet), the target at most."""
+        if step <= 0:
+            return 0.0
+        if self.rounds is not None:
+            return final if step >= self.rounds or final >= 1 else 1.0 - (1.0 - final) ** (step / self.rounds)
+        return min(final, float(1 - (1 - exact(self.share)) ** step))
+
+    def plan(self, final: float) -> tuple[float, ...]:
+        """The sparsity after each round; the last is the target."""
+        count = self.rounds
+        if count is None:
+            left = 1 - exact(final)
+            # With a target of 1 a share of what is left never gets there; it is cut at once when 0.1 % is left.
+            stop = max(left, Fraction(1, 1000))
+            count, now = 0, Fraction(1)
+            while now > stop:
+                count, now = count + 1, now * (1 - exact(self.share))
+        steps = [self.sparsity(r, None, final) for r in range(1, count)]
+        return (*steps, final) if count else ()
+
+    def cut(self, total: int, left: int) -> Fraction:
+        """The exact sparsity after one more round, `n = ceil(share * left)`, for `choose`."""
+        return Fraction(total - left + math.ceil(exact(self.share) * left), total)
+
+    def early(self, total_steps: int) -> int:
+        """The step to which weights are rewound."""
+        return moment(self.rewind_to, total_steps) if self.rewind == "early" else 0

@@ -1,0 +1,52 @@
+"""LAMP: layer-adaptive magnitude scores, then one threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from engine.errors import PruneError
+from engine.layout import Array
+from engine.registry import register
+from engine.scopes.base import Pieces, Scope
+from engine.scopes.selecting import keep_highest, kept
+
+
+@register("scope", "lamp")
+@dataclass(frozen=True)
+class Lamp(Scope):
+    """`score(u) = s_u^2 / sum_{v >= u} s_v^2` in each kernel, then the highest of all stay (Lee et al. 2021, eq. 3)."""
+
+    def select(self, pieces: Mapping[str, Pieces], sparsity: Fraction) -> dict[str, Array]:
+        """One threshold over the adapted scores; exact count over all."""
+        arrays = [lamp_scores(p.scores) for p in pieces.values()]
+        masks = keep_highest(arrays, kept(sum(a.size for a in arrays), sparsity))
+        return dict(zip(pieces, masks, strict=True))
+
+
+def lamp_scores(scores: Array) -> Array:
+    """LAMP scores of one kernel, float64, in (0, 1] where the score is not 0; the largest score always gives 1.
+
+    Args:
+        scores: non-negative, `|w|` in the paper. -inf (what is already gone) stays -inf.
+
+    Raises:
+        PruneError: there are negative scores, whose squares would turn their order around.
+    """
+    flat = scores.reshape(-1).astype(np.float64)
+    gone = np.isneginf(flat)
+    flat[gone] = 0.0
+    if flat.size and flat.min() < 0:
+        raise PruneError("scope lamp squares the scores, and some are negative", todo="Use scope global or layer")
+    order = np.argsort(flat, kind="stable")
+    largest = flat[order[-1]] if flat.size else 0.0
+    squares = np.square(flat[order] / largest) if largest else np.zeros_like(flat)
+    # Suffix sums by adding from the top: "total minus running sum" cancels and gives scores above 1.
+    suffix = np.cumsum(squares[::-1])[::-1]
+    adapted = np.empty_like(flat)
+    adapted[order] = np.divide(squares, suffix, out=np.zeros_like(squares), where=suffix > 0)
+    adapted[gone] = -np.inf
+    return adapted.reshape(scores.shape)
