@@ -37,7 +37,7 @@ class Recalibrate:
     batch_size: int = 128
 
 
-def recalibrate_batchnorm(
+def recalibrate(
     model: keras.Model, data: Any, *, batches: int | None = None, batch_size: int = 128
 ) -> tuple[str, ...]:
     """Takes every BatchNorm layer's moving mean and variance anew, in place; everything else stays as it is.

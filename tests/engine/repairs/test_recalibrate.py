@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from engine.errors import DataError
 from engine.repairs.inputs import input_batches
-from engine.repairs.recalibrate import recalibrate_batchnorm
+from engine.repairs.recalibrate import recalibrate
 
 
 def norms_of(model):
@@ -23,7 +23,7 @@ def x():
 
 def test_one_layer_gets_the_moments_of_all_rows(x):
     model = keras.Sequential([keras.Input((5,)), keras.layers.BatchNormalization(name="bn")])
-    assert recalibrate_batchnorm(model, x, batch_size=16) == ("bn",)
+    assert recalibrate(model, x, batch_size=16) == ("bn",)
     assert np.allclose(model.layers[0].moving_mean.numpy(), x.mean(0), atol=1e-5)
     assert np.allclose(model.layers[0].moving_variance.numpy(), x.var(0), rtol=1e-5)
 
@@ -45,7 +45,7 @@ def test_each_layer_sees_normalised_inputs_below_it():
     )
     x = np.random.default_rng(1).normal(size=(40, 8, 8, 3)).astype(np.float32)
     kept = [w.numpy() for layer in model.layers for w in layer.trainable_variables]
-    recalibrate_batchnorm(model, x, batch_size=40)
+    recalibrate(model, x, batch_size=40)
     # One batch: the statistics are those that the layer has in inference mode on the same batch.
     for norm in norms_of(model):
         seen = keras.Model(model.inputs[0], norm.input)(x, training=False).numpy()
@@ -60,28 +60,28 @@ def test_nested_and_frozen_layers_and_datasets(x):
     inner.trainable = False
     model = keras.Sequential([keras.Input((5,)), inner, keras.layers.Dense(2)])
     data = tf.data.Dataset.from_tensor_slices((x, np.zeros(64))).batch(32)
-    assert recalibrate_batchnorm(model, data) == ("deep",)
+    assert recalibrate(model, data) == ("deep",)
     assert np.allclose(inner.layers[0].moving_mean.numpy(), x.mean(0), atol=1e-5)
     before = inner.layers[0].moving_mean.numpy()
-    recalibrate_batchnorm(model, (x, None), batch_size=32, batches=1)
+    recalibrate(model, (x, None), batch_size=32, batches=1)
     assert np.allclose(inner.layers[0].moving_mean.numpy(), x[:32].mean(0), atol=1e-5)
     assert not np.allclose(before, inner.layers[0].moving_mean.numpy())
 
 
 def test_without_batchnorm_there_is_nothing_to_do(x):
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)])
-    assert recalibrate_batchnorm(model, x) == ()
+    assert recalibrate(model, x) == ()
 
 
 def test_bad_inputs_are_said_and_change_nothing(x):
     model = keras.Sequential([keras.Input((5,)), keras.layers.BatchNormalization(name="bn")])
     with pytest.raises(DataError, match="not finite"):
-        recalibrate_batchnorm(model, np.full((4, 5), np.nan, np.float32))
+        recalibrate(model, np.full((4, 5), np.nan, np.float32))
     assert np.array_equal(model.layers[0].moving_mean.numpy(), np.zeros(5))
     with pytest.raises(DataError, match="no rows"):
-        recalibrate_batchnorm(model, x[:0])
+        recalibrate(model, x[:0])
     with pytest.raises(DataError, match="inputs are needed"):
-        recalibrate_batchnorm(model, "x.npy")
+        recalibrate(model, "x.npy")
 
 
 def test_batches_of_several_inputs():
