@@ -12,6 +12,9 @@ __version__ = "0.1.0"
 
 # name -> the module that defines it. No module of this package bears the name of one of these.
 _HOMES: dict[str, str] = {
+    "dependency_groups": "engine.surgery.groups",
+    "remove_units": "engine.surgery.removal",
+    "shrink": "engine.surgery.removal",
     "measure": "engine.measurement.measuring",
     "load_packed": "engine.exporting.packing",
     "attach": "engine.masks",

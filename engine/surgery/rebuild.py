@@ -1,0 +1,176 @@
+"""The smaller model: the same graph with other sizes, and the weights that stay.
+
+Layers are made inside a `StatelessScope`, so no initialiser runs: every variable gets its final value at once.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from engine.errors import ModelError
+from engine.layout import own_variables, parts
+from engine.surgery.flow import Array
+from engine.surgery.plan import Plan
+from engine.surgery.trace import functional
+
+Values = dict[int, Any]
+
+
+def rebuild(plan: Plan, folds: Mapping[int, Array] | None = None) -> tuple[keras.Model, dict[int, keras.Variable]]:
+    """The model without the channels that the plan takes.
+
+    Args:
+        plan: what goes.
+        folds: by the id of a layer of the old model, what is added to its bias (in its old size) first; a layer without
+            a bias gets one.
+
+    Returns:
+        The new model, and its variable for each old one, by the old one's id. The model is not compiled.
+
+    Raises:
+        ModelError: a layer cannot be made again from its own config.
+    """
+    maker = _Maker(plan, dict(folds or {}))
+    try:
+        with keras.StatelessScope():
+            model = maker.model(plan.trace.model)
+            pairs = dict(maker.pair())
+            maker.fill(pairs)
+    except (ValueError, TypeError, NotImplementedError, KeyError) as error:
+        raise ModelError(
+            f"{plan.trace.model.name} cannot be built again: {str(error).splitlines()[0]}",
+            todo="Every custom layer needs get_config and from_config that restore it",
+        ) from error
+    for _, new in maker.made.values():
+        if hasattr(new, "finalize_state") and getattr(new, "built", False):
+            new.finalize_state()  # Normalization keeps its mean and variance beside the variables too
+    return model, pairs
+
+
+def take(plan: Plan, variable: Any, value: Array) -> Array:
+    """The part of an array of a variable's shape that stays with the variable."""
+    for axis in range(len(variable.shape)):
+        slot = plan.trace.slots.get((id(variable), axis))
+        if slot is not None:
+            kept = plan.kept(slot.labels)
+            if not kept.all():
+                value = np.compress(kept, value, axis=axis)
+    return value
+
+
+class _Maker:
+    """Makes each operation once, whatever the number of places that share it."""
+
+    def __init__(self, plan: Plan, folds: dict[int, Array]) -> None:
+        self.plan, self.folds = plan, folds
+        self.made: dict[int, tuple[Any, Any]] = {}
+
+    def model(self, old: Any) -> Any:
+        """A nested or whole model again, over new layers."""
+        if isinstance(old, keras.Sequential):
+            new: Any = keras.Sequential([self.operation(layer) for layer in old._layers], name=old.name)
+        else:
+            new = self._functional(old)
+        if not old._trainable:
+            new._trainable = False
+        return new
+
+    def operation(self, old: Any) -> Any:
+        """A layer or operation again, with the sizes that the plan leaves."""
+        if id(old) not in self.made:
+            if functional(old) is not None:
+                new = self.model(old)
+            elif isinstance(old, keras.layers.Layer):
+                new = self._layer(old)
+            else:
+                new = self._op(old)
+            self.made[id(old)] = old, new
+        return self.made[id(old)][1]
+
+    def _functional(self, old: Any) -> Any:
+        tensors = {id(x): self.operation(x._keras_history.operation).output for x in old.inputs}
+        for depth in sorted(old._nodes_by_depth, reverse=True):
+            for node in old._nodes_by_depth[depth]:
+                if node.is_input or any(id(x) not in tensors for x in node.input_tensors):
+                    continue
+                args, kwargs = node.arguments.fill_in(tensors)
+                made = self.operation(node.operation)(*args, **kwargs)
+                for x, y in zip(node.outputs, keras.tree.flatten(made), strict=True):
+                    tensors[id(x)] = y
+        inputs = keras.tree.map_structure(lambda x: tensors[id(x)], old.input)
+        outputs = keras.tree.map_structure(lambda x: tensors[id(x)], old.output)
+        cls = type(old) if type(old).__init__ is keras.Model.__init__ else keras.Model
+        try:
+            return cls(inputs, outputs, name=old.name)
+        except TypeError:  # a subclass with a constructor of its own
+            return keras.Model(inputs, outputs, name=old.name)
+
+    def _layer(self, old: Any) -> Any:
+        config = self._edited(old, old.get_config())
+        if id(old) in self.folds and "use_bias" in config:
+            config["use_bias"] = True
+        return type(old).from_config(config)
+
+    def _op(self, old: Any) -> Any:
+        if id(old) in self.plan.trace.edits:
+            return type(old).from_config(self._edited(old, old.get_config()))
+        new = copy.copy(old)
+        new._inbound_nodes, new._outbound_nodes = [], []
+        return new
+
+    def _edited(self, old: Any, config: dict[str, Any]) -> dict[str, Any]:
+        for edit in self.plan.trace.edits.get(id(old), ()):
+            edit(config, self.plan.kept)
+        return config
+
+    def pair(self) -> Iterator[tuple[int, Any]]:
+        """Old and new variables, matched by the place that they have in their layer."""
+        for old, new in self.made.values():
+            if not isinstance(old, keras.layers.Layer) or functional(old) is not None:
+                continue
+            for before, after in zip(parts(old), parts(new), strict=True):
+                by_name = {v.name: v for v in own_variables(after)}
+                olds, news = own_variables(before), own_variables(after)
+                if len(by_name) == len(news) and all(v.name in by_name for v in olds):
+                    yield from ((id(v), by_name[v.name]) for v in olds)
+                else:
+                    yield from ((id(v), w) for v, w in zip(olds, news, strict=True))
+
+    def fill(self, pairs: dict[int, Any]) -> None:
+        """Hands every new variable its value; it takes it when the scope ends."""
+        for old, new in self.made.values():
+            if not isinstance(old, keras.layers.Layer) or functional(old) is not None:
+                continue
+            for part in parts(old):
+                for variable in own_variables(part):
+                    self._give(variable, pairs[id(variable)], self._value(old, variable))
+            if id(old) in self.folds and old.bias is None:
+                kernel_slot = self.plan.trace.slots[id(old.kernel), len(old.kernel.shape) - 1]
+                self._give(old.kernel, new.bias, self.folds[id(old)][self.plan.kept(kernel_slot.labels)])
+
+    def _value(self, layer: Any, variable: Any) -> Any:
+        if variable.dtype == "string":
+            return variable.value
+        bias = getattr(layer, "bias", None)
+        fold = self.folds.get(id(layer)) if bias is variable else None
+        axes = [self.plan.trace.slots.get((id(variable), a)) for a in range(len(variable.shape))]
+        whole = all(slot is None or self.plan.kept(slot.labels).all() for slot in axes)
+        if whole and fold is None:
+            return tf.convert_to_tensor(variable.value)
+        value = variable.numpy()
+        return take(self.plan, variable, value if fold is None else (value + fold).astype(value.dtype))
+
+    @staticmethod
+    def _give(old: Any, new: Any, value: Any) -> None:
+        if tuple(new.shape) != tuple(value.shape):
+            raise ValueError(f"{new.path} came out as {tuple(new.shape)} where {tuple(value.shape)} was to stay")
+        if new._value is None:
+            new._initializer = lambda shape, dtype: tf.cast(value, dtype)
+        else:
+            new.assign(value)

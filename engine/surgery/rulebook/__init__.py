@@ -1,0 +1,1 @@
+"""The rules that ship: one family of layers a file."""
