@@ -13,6 +13,7 @@ from engine.errors import ModelError
 from engine.measurement.answers import Answers, answer, batches
 from engine.measurement.comparison import compare
 from engine.measurement.counting import count
+from engine.measurement.flops import count_flops, layer_costs
 from engine.measurement.memory import activation_bytes, device_peak, process_peak
 from engine.measurement.timing import interleaved, summary
 from engine.measurement.values import Direction, Latency, Measurement, Memory
@@ -165,7 +166,18 @@ def _measure_alone(
     model: keras.Model, data: Any, loss: Any, metric: Any, direction: Direction | None
 ) -> tuple[Measurement, Answers | None]:
     answers = None if data is None else answer(model, data, loss=loss, metric=metric, direction=direction)
-    measured = Measurement(counts=count(model))
+    try:
+        flops, effective = count_flops(model)
+        skipped = [f"FLOPs: {key} has no rule, or a size that is not fixed" for key in _uncounted(model)]
+    except ModelError as error:
+        flops, effective, skipped = None, None, [f"FLOPs: {error.what}"]
+    measured = Measurement(
+        counts=count(model),
+        flops=flops,
+        effective_flops=effective,
+        theoretical_speedup=_ratio(flops, effective),
+        skipped=tuple(skipped),
+    )
     if answers is not None:
         measured = msgspec.structs.replace(
             measured,
@@ -173,9 +185,13 @@ def _measure_alone(
             top5=answers.top5,
             loss=answers.loss,
             samples=answers.samples,
-            skipped=answers.skipped,
+            skipped=(*measured.skipped, *answers.skipped),
         )
     return measured, answers
+
+
+def _uncounted(model: keras.Model) -> list[str]:
+    return [key for key, cost in layer_costs(model).items() if not cost.exact]
 
 
 def _latencies(

@@ -190,8 +190,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
         samples: rows of data.
         flops: floating-point operations of one row through the dense shapes (a multiply and an add are two).
         effective_flops: the same without the products with weights that are zero.
-        theoretical_speedup: the reference's FLOPs over this model's effective FLOPs: what a perfect runtime could gain.
-            It is no measurement; the measured one is in `latency`.
+        theoretical_speedup: the reference's FLOPs (its own dense ones without a reference) over this model's effective
+            FLOPs: what a perfect runtime could gain. It is no measurement; the measured one is in `latency`.
         latency: one entry a batch size.
         memory: bytes of memory.
         comparison: the model against the reference, input by input.

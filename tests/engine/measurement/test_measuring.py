@@ -114,6 +114,20 @@ def test_beside_the_dense_control():
     assert found.memory.process_peak is None or found.memory.process_peak > found.memory.weights
 
 
+def test_theory_and_measurement_are_apart():
+    # 4 x 4 products at 2 operations; half of the kernel is zero.
+    half = identity()
+    kernel = np.ones((4, 4), "float32")
+    kernel[:, :2] = 0
+    half.layers[0].kernel.assign(kernel)
+    found = engine.measure(half, reference=identity(), batch_sizes=(1,), repeats=3)
+    assert (found.flops, found.effective_flops) == (32, 16)
+    assert found.theoretical_speedup == pytest.approx(2.0)
+    assert found.latency[0].speedup is not None
+    alone = engine.measure(half, batch_sizes=())
+    assert alone.theoretical_speedup == pytest.approx(2.0)
+
+
 def test_a_measurement_goes_through_json_and_back():
     model = identity()
     model.layers[0].kernel.assign(np.full((4, 4), np.nan, "float32"))
@@ -128,7 +142,8 @@ def test_what_cannot_be_timed_is_said():
     model = keras.Sequential([keras.Input((None, 3)), keras.layers.Conv1D(2, 1)])
     found = engine.measure(model, batch_sizes=(2,))
     assert found.latency == ()
-    assert "no fixed shape" in found.skipped[0]
+    assert "no fixed shape" in found.skipped[-1]
+    assert "FLOPs: conv1d" in found.skipped[0]
     timed = engine.measure(model, (np.zeros((4, 5, 3), "float32"),), batch_sizes=(2,), repeats=2)
     assert len(timed.latency) == 1
 
