@@ -109,13 +109,14 @@ def _classes(folder: Path) -> tuple[str, ...]:
 
 
 def _first_size(root: Path) -> tuple[int, int]:
-    import keras
+    import tensorflow as tf
 
     found = next((p for p in sorted(root.rglob("*")) if p.suffix.lower() in _ENDINGS), None)
     if found is None:
         raise DataError(f"there are no images here ({', '.join(_ENDINGS)})", where=str(root))
     try:
-        width, height = keras.utils.load_img(found).size
-    except OSError as problem:
-        raise DataError(f"cannot read it: {problem}", where=str(found), todo="Remove damaged files") from None
-    return height, width
+        shape = tf.io.decode_image(tf.io.read_file(str(found)), expand_animations=False).shape
+    except (tf.errors.OpError, ValueError) as problem:
+        said = str(problem).splitlines()[0]
+        raise DataError(f"cannot read it: {said}", where=str(found), todo="Remove damaged files") from None
+    return int(shape[0]), int(shape[1])

@@ -57,12 +57,11 @@ def _read(path: Path) -> dict[str, Array]:
     if not path.is_file():
         raise DataError("there is no such file", where=str(path), todo="Give the path of a .npz file")
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise DataError(
-                "this is a single array, not an archive", where=str(path), todo=f"Save with np.savez: {_SHAPES}"
-            )
-        with loaded:
+        with path.open("rb") as raw:  # NumPy leaves a file open that turns out damaged
+            loaded = np.load(raw, allow_pickle=False)
+            if not isinstance(loaded, np.lib.npyio.NpzFile):
+                todo = f"Save with np.savez: {_SHAPES}"
+                raise DataError("this is a single array, not an archive", where=str(path), todo=todo)
             return {key: loaded[key] for key in loaded.files if key in _KEYS}
     except ValueError as problem:
         said = "it holds Python objects, which are refused" if "allow_pickle" in str(problem) else str(problem)

@@ -58,7 +58,8 @@ def read_npz(path: Path) -> Parts | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # NumPy leaves a file open that turns out damaged: hence `open` here.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             return (file["x_train"], file["y_train"].ravel()), (file["x_test"], file["y_test"].ravel())
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as problem:
         raise DataError(
