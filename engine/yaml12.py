@@ -132,7 +132,13 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _word(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else ("'" if not isinstance(scalar(text), str) else None)
+    lines = text.split("\n")
+    if not all(line.isprintable() for line in lines):
+        style = '"'  # PyYAML breaks plain and block text at Unicode's rarer line ends
+    elif len(lines) > 1:
+        style = "|" if all(line == line.strip() for line in lines) else '"'
+    else:
+        style = None if isinstance(scalar(text), str) else "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -21,12 +21,14 @@ def spec_of(prune: Prune) -> str:
     from engine.recipe_reading import part_to_plain
 
     plain = part_to_plain(prune.granularity, "granularity")
-    return plain if isinstance(plain, str) else str(plain["name"])
+    if isinstance(plain, str):
+        return plain
+    return f"block:{plain.get('rows', 4)}x{plain.get('cols', 1)}" if plain["name"] == "block" else str(plain["name"])
 
 
 def scores(run: Run, *, seed: int) -> dict[str, Array]:
     """One score a weight by variable key, of the model under its masks."""
-    from engine.scoring import score
+    from engine.scoring.scores import score
 
     assert run.recipe.prune is not None
     criterion = make("criterion", run.recipe.prune.criterion.name, run.recipe.prune.criterion.params)
@@ -53,7 +55,7 @@ def masks_at(
 
     `found` gives the scores when they are known already.
     """
-    from engine.scoring import choose
+    from engine.choosing import choose
 
     prune = run.recipe.prune
     assert prune is not None
@@ -62,12 +64,14 @@ def masks_at(
 
         return unit_masks_at(run, sparsity, seed=seed)
     found = dict(found) if found is not None else scores(run, seed=seed)
-    if not revive:
-        for key, mask in run.mask_arrays().items():
-            if key in found:
-                found[key] = np.where(mask, found[key], -np.inf)
     layouts = {key: kernel.layout for key, kernel in kernels(run.model).items()}
-    chosen: dict[str, Array] = choose(
-        found, sparsity, granularity=spec_of(prune), scope=prune.scope.name, layouts=layouts, **prune.scope.params
+    return choose(
+        found,
+        sparsity,
+        granularity=spec_of(prune),
+        scope=prune.scope.name,
+        layouts=layouts,
+        within=None if revive else run.mask_arrays(),
+        **prune.scope.params,
+        **({"pooling": prune.granularity.get("pooling")} if prune.granularity.name == "block" else {}),
     )
-    return chosen

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import keras
+import msgspec
 import numpy as np
 
 from engine.events import (
@@ -30,7 +32,7 @@ from engine.recipe import Recipe
 from engine.running import checkpoint
 from engine.running.control import Control
 from engine.running.feeding import Evaluation
-from engine.running.layers import counts_of, layer_states
+from engine.running.layers import counts_of, layer_states, shrunk_states
 from engine.running.seeding import seed_of
 from engine.running.task import Task, task_of
 
@@ -65,11 +67,11 @@ class Run:
         self.stage, self.done, self.epoch, self.stages = 0, 0, 0, 1
         self.numbers: dict[str, dict[str, Number]] = {}
         self.series: dict[str, Number] = {}
-        self.protected: frozenset[str] = frozenset()
         self.told: list[EpochEnded] = []
         self._phase: Phase = "loading"
         self._evaluation: Evaluation | None = None
         self._sparsity: float | None = None
+        self._protected: frozenset[str] | None = None
 
     # ---- saying ----------------------------------------------------------------------------------------------------
 
@@ -110,6 +112,7 @@ class Run:
     def take(self, model: Any) -> None:
         """Makes this the model of the run; the masks of the one before do not come along."""
         self.model, self.masks, self._evaluation, self._sparsity = model, None, None, None
+        self._protected = None
         self.task = task_of(model, classes=self.data.classes)
         self.optimizer = None
 
@@ -118,7 +121,8 @@ class Run:
         from engine.models import build
 
         part = self.recipe.model
-        return build(part.name, self.data.x_train.shape[1:], self.data.classes, seed=self.seed("model"), **part.params)
+        seed = self.seed("model")
+        return build(part.name, self.data.input_shape, self.data.outputs, seed=seed, **part.params)
 
     def fresh_values(self, *purpose: str) -> dict[str, Array]:
         """The initial weights by key; with a purpose, another draw from the same initialisers."""
@@ -127,8 +131,8 @@ class Run:
         from engine.models import build
 
         part = self.recipe.model
-        shape, classes = self.data.x_train.shape[1:], self.data.classes
-        model = build(part.name, shape, classes, seed=self.seed("model", *purpose), **part.params)
+        seed = self.seed("model", *purpose)
+        model = build(part.name, self.data.input_shape, self.data.outputs, seed=seed, **part.params)
         return {k: np.array(v.numpy()) for k, v in variable_keys(model).items()}
 
     def maskable(self) -> dict[str, Kernel]:
@@ -170,13 +174,39 @@ class Run:
             self.masks.update(masks)
 
     def layers(self) -> tuple[LayerState, ...]:
-        """The layers as they are."""
-        return layer_states(kernels(self.model), self.mask_arrays(), protected=self.protected, numbers=self.numbers)
+        """The layers as they are; of a model that became physically smaller, beside their old sizes."""
+        if "original" in self.memory:
+            original = msgspec.convert(self.memory["original"]["layers"], tuple[LayerState, ...])
+            return shrunk_states(original, kernels(self.model), self.mask_arrays())
+        return layer_states(kernels(self.model), self.mask_arrays(), protected=self.protected(), numbers=self.numbers)
 
     def counts(self, layers: tuple[LayerState, ...] | None = None) -> Counts:
         """The three denominators as they are."""
-        total = int(sum(np.prod(v.shape, dtype=np.int64) for v in self.model.weights))
-        return counts_of(layers or self.layers(), parameters=total, masks=self.mask_arrays())
+        now = sum(math.prod(v.shape) for v in self.model.weights)
+        first = self.memory["original"]["parameters"] if "original" in self.memory else now
+        units = tuple(self.memory["unit_counts"]) if "unit_counts" in self.memory else None
+        return counts_of(layers or self.layers(), parameters=(first, now), masks=self.mask_arrays(), units=units)
+
+    def protected(self) -> frozenset[str]:
+        """Kernels that keep all their units: those that make the model's output, or that surgery cannot reach."""
+        if not self.by_units:
+            return frozenset()
+        if self._protected is None:
+            from engine.surgery import layer_units
+
+            free = {key for key, layer in layer_units(self.model).items() if layer.free.any()}
+            held = {k for k, v in kernels(self.model).items() if v.layer_key not in free}
+            self._protected = frozenset(held)
+        return self._protected
+
+    def replace(self, model: Any) -> None:
+        """Goes on with a physically smaller model; what there was is remembered, to tell what is gone."""
+        if "original" not in self.memory:
+            rows = [msgspec.to_builtins(row) for row in self.layers()]
+            self.memory["original"] = {"layers": rows, "parameters": self.counts().parameters}
+        if self.masks is not None:
+            self.masks.detach()
+        self.take(model)
 
     @property
     def by_units(self) -> bool:

@@ -28,6 +28,7 @@ class Steps:
         batch_size: examples a step; the last step of an epoch takes what is left.
         xla: compile the loop of full steps with XLA.
         extra_loss: `(x, y, outputs) -> scalar` added to the loss (distillation, a regulariser).
+        augment: a layer that changes a batch of inputs at random.
     """
 
     def __init__(
@@ -41,8 +42,10 @@ class Steps:
         batch_size: int,
         xla: bool,
         extra_loss: Extra | None = None,
+        augment: Any = None,
     ) -> None:
         self.model, self.optimizer, self.task, self.extra_loss = model, optimizer, task, extra_loss
+        self.augment = augment
         self.count, self.batch_size = len(x), min(batch_size, len(x))
         self.full, self.left = divmod(self.count, self.batch_size)
         self._x, self._y = tf.constant(x), tf.constant(np.asarray(y), dtype=task.labels)
@@ -86,6 +89,8 @@ class Steps:
 
     def _step(self, rows: Any) -> Any:
         x, y = tf.gather(self._x, rows), tf.gather(self._y, rows)
+        if self.augment is not None:
+            x = self.augment(x, training=True)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in self._variables])
             outputs = self.model(x, training=True)

@@ -16,15 +16,15 @@ from engine.running.context import Run
 def finish(run: Run) -> None:
     """Makes the model physically smaller where it can, measures it, and saves it."""
     loss, metric = run.validate()
-    masks = run.mask_arrays()
     if run.masks is not None:
         run.masks.apply()
-        run.masks.detach()
-        run.masks = None
-    if run.by_units:
-        from engine.running.units import shrink_run
+        if run.by_units:
+            from engine.running.units import shrink_run
 
-        shrink_run(run, masks)
+            shrink_run(run)
+        else:
+            run.masks.detach()
+            run.masks = None
     save_model(run)
     if run.recipe.measure.latency is None:
         sizes: tuple[int, ...] = ()
@@ -43,7 +43,7 @@ def measured(
     run: Run, model: Any, *, reference: Any = None, batch_sizes: tuple[int, ...], repeats: int
 ) -> dict[str, Any]:
     """A measurement on the test split, as plain values."""
-    from engine.measurement import measure
+    from engine.measurement.measuring import measure
 
     test = (run.data.x_test, np.asarray(run.data.y_test))
     result = measure(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from engine.events import Counts, LayerState, Number
@@ -48,16 +49,43 @@ def layer_states(
     return tuple(rows)
 
 
-def counts_of(rows: Iterable[LayerState], *, parameters: int, masks: Mapping[str, Array]) -> Counts:
-    """The three denominators: prunable units, prunable weights, all parameters."""
+def shrunk_states(
+    original: Iterable[LayerState], kernels: Mapping[str, Kernel], masks: Mapping[str, Array]
+) -> tuple[LayerState, ...]:
+    """The rows of a model that is physically smaller than it was: the old sizes, and what is left of them."""
+    now = {row.key: row for row in layer_states(kernels, masks)}
+    return tuple(
+        msgspec.structs.replace(row, kept=now[row.key].kept, units_kept=now[row.key].units_kept)
+        if row.key in now
+        else msgspec.structs.replace(row, kept=0, units_kept=0)
+        for row in original
+    )
+
+
+def counts_of(
+    rows: Iterable[LayerState],
+    *,
+    parameters: tuple[int, int],
+    masks: Mapping[str, Array],
+    units: tuple[int, int] | None = None,
+) -> Counts:
+    """The three denominators: prunable units, prunable weights, all parameters.
+
+    Args:
+        rows: of all prunable kernels.
+        parameters: of the dense model, and of the model as it is (fewer once units are physically gone).
+        masks: on the model as it is.
+        units: (all, kept) where coupled units are counted once; None counts those of every row.
+    """
     rows = list(rows)
     gone = sum(int(m.size - np.count_nonzero(m)) for m in masks.values())
-    units = [r for r in rows if not r.protected]
+    free = [r for r in rows if not r.protected]
+    every, kept = units or (sum(r.units for r in free), sum(r.units_kept for r in free))
     return Counts(
-        units=sum(r.units for r in units),
-        units_kept=sum(r.units_kept for r in units),
+        units=every,
+        units_kept=kept,
         weights=sum(r.weights for r in rows),
         weights_kept=sum(r.kept for r in rows),
-        parameters=parameters,
-        parameters_kept=parameters - gone,
+        parameters=parameters[0],
+        parameters_kept=parameters[1] - gone,
     )

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from engine.data.augmentation import augmentation
 from engine.events import EpochEnded, Phase, Progress, number
 from engine.running import optimizing, seeding
 from engine.running.context import Run
@@ -45,7 +46,10 @@ def train(
     """Trains the run's model for some epochs, from `run.done` on, with a checkpoint after each.
 
     Args:
-        phase: its name for people. tag: its name for seeds; the same tag sees the same order of examples.
+        run: with its model, masks and data.
+        phase: its name for people.
+        epochs: of the whole phase.
+        tag: its name for seeds; the same tag sees the same order of examples.
         rate: the learning rate over the share of the phase; None is the recipe's own course.
         hook: changes masks at steps of its own.
         patience: stop after so many epochs without a better validation metric, and keep the best state.
@@ -62,17 +66,20 @@ def train(
         return
     run.begin(phase, epochs=epochs, control=control)
     _fit_optimizer(run, rate, total)
-    xla = use_xla(
+    augment = augmentation(run.data)
+    xla = augment is None and use_xla(
         run.model, steps_ahead=max(total, ahead), devices=[d.device_type for d in tf.config.list_physical_devices()]
     )
     steps = Steps(
         run.model, run.optimizer, run.task, run.data.x_train, run.data.y_train,
-        batch_size=batch, xla=xla, extra_loss=extra_loss,
+        batch_size=batch, xla=xla, extra_loss=extra_loss, augment=augment,
     )  # fmt: skip
     loop = _Loop(run, steps, phase=phase, epochs=epochs, hook=hook)
     best = _Best(run, patience)
     while run.done < epochs:
         began = time.perf_counter()
+        if augment is not None:
+            seeding.reseed_layers(augment, seed=run.recipe.seed, phase=f"{tag}/augment", epoch=run.done)
         seeding.reseed_layers(run.model, seed=run.recipe.seed, phase=tag, epoch=run.done)
         order = seeding.order(steps.count, seed=run.recipe.seed, phase=tag, epoch=run.done)
         loss, metric = loop.epoch(tf.constant(order))
@@ -101,10 +108,17 @@ def train(
 
 
 def _fit_optimizer(run: Run, rate: Callable[[float], float] | None, total: int) -> None:
-    from engine.models.optimizers import build_optimizer, course
+    from engine.models.learning_rates import course
+    from engine.models.optimizers import make_optimizer
 
-    rates = optimizing.table(rate or course(run.recipe.train.optimizer, run.recipe.train.learning_rate), total)
-    run.optimizer = build_optimizer(run.recipe.train.optimizer, rates, mixed_precision=run.recipe.train.mixed_precision)
+    settings = run.recipe.train
+    own = course(
+        settings.learning_rate.name, settings.learning_rate.params, base=settings.optimizer.get("learning_rate")
+    )
+    run.optimizer = make_optimizer(
+        settings.optimizer.name, settings.optimizer.params, rate=optimizing.table(rate or own, total),
+        mixed_precision=settings.mixed_precision,
+    )  # fmt: skip
     run.optimizer.build(run.model.trainable_variables)
     kept = run.arrays.pop("optimizer", None) if run.done else None
     if run.masks is not None:
