@@ -25,19 +25,23 @@ Arrays = dict[str, Array]
 
 
 class Context(Protocol):
-    """A model under (perhaps no) masks, and data. Everything is asked lazily and computed in inference mode.
+    """A model under (perhaps no) masks, and data. Everything is asked lazily and computed in inference mode."""
 
-    Attributes:
-        model: the Keras model itself; read it, never write it.
-        kernels: the prunable kernels by variable key, in the model's order, each with its layer and layout.
-        seed: for criteria that draw.
-        skipped: why a kernel got no score, by key; a criterion adds to it with `skip`.
-    """
+    @property
+    def model(self) -> keras.Model:
+        """The Keras model itself; read it, never write it."""
 
-    model: keras.Model
-    kernels: Mapping[str, Kernel]
-    seed: int
-    skipped: dict[str, str]
+    @property
+    def kernels(self) -> Mapping[str, Kernel]:
+        """The prunable kernels by variable key, in the model's order, each with its layer and layout."""
+
+    @property
+    def seed(self) -> int:
+        """For criteria that draw."""
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Why a kernel got no score, by key; a criterion adds to it with `skip`."""
 
     def skip(self, key: str, why: str) -> None:
         """Notes that this kernel gets no score (it is then left whole), and why."""

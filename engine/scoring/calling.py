@@ -1,0 +1,104 @@
+"""Calling a model with other weights, in another precision, watched: and nothing in the model changes.
+
+Weights are put in through a `keras.StatelessScope`: what the layers read is a tensor of ours, in our dtype, and what
+they would assign is dropped. So no variable is ever written, and float64 works on a float32 model. A layer's dtype
+policy and `call` are replaced while a graph is traced, and put back at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+_FINAL = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
+_THROUGH = {"Identity", "Cast"}
+Hook = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+
+
+def call(
+    model: keras.Model,
+    x: Any,
+    *,
+    values: Mapping[int, Any],
+    dtype: str,
+    hooks: Mapping[int, tuple[keras.Layer, Hook]] | None = None,
+) -> Any:
+    """The model's output in inference mode; to be used while a graph is traced.
+
+    Args:
+        model: a built model.
+        x: inputs.
+        values: tensors by `id` of the Keras variable; floating ones that are missing are read and cast.
+        dtype: the floating dtype of the whole computation.
+        hooks: by `id` of a layer, what is called instead of its `call`.
+    """
+    with ExitStack() as stack:
+        layers = list(model._flatten_layers(include_self=True, recursive=True))
+        for layer in layers:
+            stack.enter_context(_precision(layer, dtype))
+        for layer, hook in (hooks or {}).values():
+            stack.enter_context(_hooked(layer, hook))
+        read = [(v, tf.cast(v.value, dtype)) for v in weights_of(model) if id(v) not in values and floating(v)]
+        scope = stack.enter_context(keras.StatelessScope())
+        for variable in weights_of(model):
+            if id(variable) in values:
+                scope.add_update((variable, values[id(variable)]))
+        for variable, value in read:
+            scope.add_update((variable, value))
+        return model(x, training=False)
+
+
+def weights_of(model: keras.Model) -> list[keras.Variable]:
+    """All variables of a model, each once."""
+    return list({id(v): v for v in model.variables}.values())
+
+
+def floating(variable: Any) -> bool:
+    """Whether a variable holds floating-point numbers."""
+    return "float" in str(variable.dtype)
+
+
+def logits_of(output: Any) -> tuple[str, Any]:
+    """The tensor before a final softmax or sigmoid, and which it was (`softmax`, `sigmoid`, or `linear` for none).
+
+    It is read off the graph, so it works for functional, sequential and subclassed models, and wherever the activation
+    is written (an argument, a layer, a plain op).
+    """
+    tensor = output
+    while tensor.op.type in _THROUGH:
+        tensor = tensor.op.inputs[0]
+    final = _FINAL.get(tensor.op.type)
+    return ("linear", output) if final is None else (final, tensor.op.inputs[0])
+
+
+@contextmanager
+def _precision(layer: keras.Layer, dtype: str) -> Iterator[None]:
+    policy = layer._dtype_policy
+    compute = getattr(policy, "compute_dtype", None)
+    if getattr(policy, "quantization_mode", None) is not None or compute == dtype or "float" not in str(compute):
+        yield
+        return
+    layer.__dict__["_dtype_policy"] = keras.DTypePolicy(dtype)
+    try:
+        yield
+    finally:
+        layer.__dict__["_dtype_policy"] = policy
+
+
+@contextmanager
+def _hooked(layer: keras.Layer, hook: Hook) -> Iterator[None]:
+    # Straight into __dict__: a Keras layer tracks what is set on it, and would remember the hook.
+    before = layer.__dict__.get("call")
+    original = layer.call
+    layer.__dict__["call"] = lambda *args, **kwargs: hook(original, args, kwargs)
+    try:
+        yield
+    finally:
+        if before is None:
+            del layer.__dict__["call"]
+        else:
+            layer.__dict__["call"] = before

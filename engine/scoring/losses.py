@@ -1,0 +1,147 @@
+"""The loss that gradients are taken of: on logits, so that no final softmax or sigmoid saturates it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from engine.errors import DataError, ModelError
+from engine.scoring.samples import Batch
+
+_CROSS = ("sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy")
+_ACTIVATIONS: dict[str, Callable[[Any], Any]] = {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What can be seen of the labels: it tells a classifier's loss where none was named."""
+
+    whole: bool
+    one_hot: bool
+    binary: bool
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A mean loss over samples (and positions).
+
+    Attributes:
+        given: a name, a function, a Keras loss, or None (told from the labels and the output).
+        labels: what the labels look like.
+    """
+
+    given: Any
+    labels: tuple[Labels, ...]
+
+    def __call__(self, final: str, logits: Any, y: Any, *, temperature: float, index: int = 0) -> Any:
+        """The loss of one output.
+
+        Args:
+            final: the activation that was left out: `softmax`, `sigmoid`, `linear`.
+            logits: its input.
+            y: labels.
+            temperature: what the logits are divided by.
+            index: which output of the model.
+        """
+        logits = logits / tf.cast(temperature, logits.dtype)
+        name = self.given if isinstance(self.given, str) else _name(self.given)
+        if self.given is None:
+            name = self._guess(final, logits, y, self.labels[index])
+        smooth = float(getattr(self.given, "label_smoothing", 0.0) or 0.0)
+        if name in _CROSS and _on_logits(self.given, final):
+            return tf.reduce_mean(_cross(name, logits, y, smooth))
+        function = keras.losses.get(name) if isinstance(self.given, str) or self.given is None else self.given
+        if function is None:
+            raise ModelError(f"there is no loss named {name!r}")
+        return tf.reduce_mean(function(y, _ACTIVATIONS[final](logits) if final in _ACTIVATIONS else logits))
+
+    @staticmethod
+    def _guess(final: str, logits: Any, y: Any, seen: Labels) -> str:
+        same = y.shape.rank == logits.shape.rank and y.shape[-1] == logits.shape[-1]
+        if logits.shape[-1] == 1 or (final == "sigmoid" and same):
+            return "binary_crossentropy" if final == "sigmoid" or seen.binary else "mean_squared_error"
+        if same and not (seen.whole and y.shape[-1] == 1):
+            return "categorical_crossentropy" if final == "softmax" or seen.one_hot else "mean_squared_error"
+        return "sparse_categorical_crossentropy"
+
+
+def loss_for(model: keras.Model, given: Any, batch: Batch) -> Loss:
+    """The loss to score with: the one given, else the one the model is compiled with, else told from the labels.
+
+    Raises:
+        DataError: there are no labels.
+    """
+    if batch.y is None:
+        raise DataError("there are no labels to take a loss of", todo="Give data as (x, y), or a dataset of such pairs")
+    if given is None and getattr(model, "compiled", False):
+        given = getattr(model, "loss", None)
+    seen = tuple(_look(y) for y in keras.tree.flatten(batch.y))
+    return Loss(_simple(given), seen)
+
+
+def total(loss: Loss, outputs: list[tuple[str, Any]], y: Any, *, temperature: float = 1.0) -> Any:
+    """The sum of the losses of all outputs.
+
+    Raises:
+        DataError: there are not as many label arrays as outputs.
+    """
+    labels = keras.tree.flatten(y)
+    if len(labels) != len(outputs):
+        raise DataError(f"the model has {len(outputs)} outputs, the data {len(labels)} arrays of labels")
+    parts = [
+        loss(f, z, t, temperature=temperature, index=i)
+        for i, ((f, z), t) in enumerate(zip(outputs, labels, strict=True))
+    ]
+    return tf.add_n(parts)
+
+
+def _simple(given: Any) -> Any:
+    if isinstance(given, dict | list | tuple):
+        found = list(given.values()) if isinstance(given, dict) else list(given)
+        if len({str(f) for f in found}) != 1:
+            raise ModelError("the model has a different loss for each output", todo="Give one with loss=...")
+        return found[0]
+    return given
+
+
+def _look(y: Any) -> Labels:
+    a = np.asarray(y)
+    binary = bool(np.isin(a, (0, 1)).all())
+    one_hot = binary and a.ndim > 1 and a.shape[-1] > 1 and bool((a.sum(axis=-1) == 1).all())
+    return Labels(bool(np.issubdtype(a.dtype, np.integer)), one_hot, binary)
+
+
+def _name(loss: Any) -> str:
+    text = getattr(loss, "__name__", None) or type(loss).__name__
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text).lower()
+
+
+def _on_logits(given: Any, final: str) -> bool:
+    # A Keras loss with from_logits=False, on probabilities that we cannot see through, means what it says.
+    if isinstance(given, keras.losses.Loss):
+        plain = getattr(given, "ignore_class", None) is None and getattr(given, "axis", -1) in (-1, None)
+        return plain and (final != "linear" or bool(getattr(given, "from_logits", True)))
+    return True
+
+
+def _cross(name: str, logits: Any, y: Any, smooth: float) -> Any:
+    """Cross-entropy a sample (and position), by plain ops: their second derivatives are exact."""
+    if name == "binary_crossentropy":
+        target = tf.reshape(tf.cast(y, logits.dtype), tf.shape(logits))
+        target = target * (1 - smooth) + smooth / 2
+        return tf.nn.softplus(logits) - target * logits
+    if name == "sparse_categorical_crossentropy":
+        index = tf.cast(y, tf.int32)
+        if index.shape.rank == logits.shape.rank:
+            index = tf.squeeze(index, -1)
+        target = tf.one_hot(index, logits.shape[-1], dtype=logits.dtype)
+    else:
+        target = tf.cast(y, logits.dtype)
+        target = target * (1 - smooth) + smooth / logits.shape[-1]
+    return -tf.reduce_sum(target * tf.nn.log_softmax(logits), axis=-1)
