@@ -16,6 +16,7 @@ _HOMES: dict[str, str] = {
     "remove_units": "engine.surgery.removal",
     "shrink": "engine.surgery.removal",
     "measure": "engine.measurement.measuring",
+    "export": "engine.exporting.writing",
     "load_packed": "engine.exporting.packing",
     "attach": "engine.masks",
     "choose": "engine.choosing",

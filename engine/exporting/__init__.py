@@ -1,1 +1,3 @@
 """Artefacts that are really small or fast."""
+
+from __future__ import annotations
