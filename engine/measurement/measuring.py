@@ -131,7 +131,7 @@ def example_inputs(model: keras.Model, data: Any, rows: int) -> Any:
     ]
     structure = getattr(model, "_inputs_struct", None)
     if isinstance(structure, dict):
-        return dict(zip(structure, drawn, strict=True))
+        return dict(zip(sorted(structure), drawn, strict=True))  # Keras sorts the keys of a dict
     return drawn[0] if len(drawn) == 1 else drawn
 
 
