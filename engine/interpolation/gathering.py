@@ -48,8 +48,13 @@ class Gathered:
         raise TypeError("add rows to a Gram or a Triangle")
 
     def gram(self) -> Array:
-        """`Z^T Z`, float64 `(units, units)`, both triangles."""
+        """`Z^T Z`, float64 `(units, units)`, both triangles; do not write to it."""
         raise TypeError("a Gram or a Triangle knows it")
+
+    @property
+    def energy(self) -> float:
+        """`||Z||_F^2`."""
+        return float(np.trace(self.gram()))
 
 
 class Gram(Gathered):
@@ -58,9 +63,11 @@ class Gram(Gathered):
     def __init__(self, units: int) -> None:
         super().__init__(units)
         self._sum = np.zeros((units, units), order="F")
+        self._full: Array | None = None
 
     def _take(self, rows: Array) -> None:
         # rows.T is in Fortran order without a copy; the upper triangle of rows^T rows is added in place.
+        self._full = None
         self._sum = blas.dsyrk(1.0, rows.T, beta=1.0, c=self._sum, lower=0, overwrite_c=1)
 
     def upper(self) -> Array:
@@ -71,9 +78,22 @@ class Gram(Gathered):
 
     def gram(self) -> Array:
         """`Z^T Z`, checked to be finite."""
-        upper = np.triu(self.upper())
-        upper += np.triu(upper, 1).T
-        return upper
+        if self._full is None:
+            half = np.triu(self.upper())
+            full = half + half.T
+            full[np.diag_indices(self.units)] *= 0.5
+            self._full = full
+        return self._full
+
+    def include(self, gram: Array) -> None:
+        """Adds another Gram matrix."""
+        self._full = None
+        self._sum += gram
+
+    @property
+    def energy(self) -> float:
+        """`||Z||_F^2`."""
+        return float(np.trace(self.upper()))
 
 
 class Triangle(Gathered):

@@ -44,15 +44,13 @@ def mixture(gathered: Gathered, keep: Sequence[int] | Array) -> Array:
 
 
 def error(gathered: Gathered, keep: Sequence[int] | Array, mixed: Array) -> float:
-    """`||Z - Z[:, keep] T||_F / ||Z||_F` from what was gathered; 0 when Z is 0."""
-    gram = gathered.gram()
-    kept = np.asarray(keep, np.int64)
-    total = float(np.trace(gram))
+    """`||Z - Z[:, keep] T||_F / ||Z||_F` for the T of `mixture`, from what was gathered; 0 when Z is 0."""
+    total = gathered.energy
     if total <= 0:
         return 0.0
-    cross = float(np.sum(gram[kept] * mixed))
-    inner = float(np.sum((gram[np.ix_(kept, kept)] @ mixed) * mixed))
-    return float(np.sqrt(max(total - 2 * cross + inner, 0.0) / total))
+    # What is fitted and what is left are orthogonal at the least squares: ||Z||^2 - <Z, Z_keep T>.
+    explained = float(np.einsum("ij,ij->", gathered.gram()[np.asarray(keep, np.int64)], mixed))
+    return float(np.sqrt(max(total - explained, 0.0) / total))
 
 
 def _solve(left: Array, right: Array, gathered: Gathered) -> Array:

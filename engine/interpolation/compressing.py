@@ -1,0 +1,313 @@
+"""`interpolate`: a smaller model that preserves what the original computes, label-free (Chee et al., NeurIPS 2022)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from engine.errors import PruneError
+from engine.interpolation.folding import Fit, Folder
+from engine.interpolation.gathering import Array, Gathered, Gram, Triangle
+from engine.interpolation.hearing import ROWS, inputs_of
+from engine.interpolation.pivoting import Pivots, pivots
+from engine.interpolation.readers import Coupled, Couplings, couplings
+from engine.interpolation.sizes import Budget, Costs, within
+
+if TYPE_CHECKING:
+    import keras
+
+Keep = Mapping[str, Sequence[int]]
+Method = Literal["gram", "qr"]
+_SUMS: dict[str, type[Gathered]] = {"gram": Gram, "qr": Triangle}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Compression:
+    """A compressed model, and how well it preserves the original.
+
+    Attributes:
+        model: the smaller model, an ordinary Keras model.
+        fits: the interpolation error of each reader, in the order in which they were folded.
+        kept: the units that stayed, by layer key, for the layers that lost some.
+        sizes: units before and after, by layer key, of every layer that makes units.
+        skipped: why units stayed that could have gone, by layer key.
+        agreement: share of the inputs on which both models predict the same class; None where outputs are no classes or
+            it was not asked for.
+        flops: operations a sample, before and after.
+        params: numbers in all variables, before and after.
+    """
+
+    model: keras.Model
+    fits: tuple[Fit, ...]
+    kept: dict[str, tuple[int, ...]]
+    sizes: dict[str, tuple[int, int]]
+    skipped: dict[str, str]
+    agreement: float | None
+    flops: tuple[int, int]
+    params: tuple[int, int]
+
+
+def interpolate(
+    model: keras.Model,
+    x: Any,
+    *,
+    keep: Keep | None = None,
+    epsilon: float | Mapping[str, float] | None = None,
+    flops: float | None = None,
+    size: float | None = None,
+    batch_size: int = ROWS,
+    method: Method = "gram",
+) -> keras.Model:
+    """A smaller model whose removed units are linear mixtures of the kept ones, folded into the layers that read them.
+
+    For each reader `Z ~ Z[:, keep] T` in least squares over the inputs, Z the very tensor that it reads (after
+    BatchNorm, nonlinearity, pooling), from the net as compressed so far; then `W <- T W` along its input axis. Exactly
+    one of `keep`, `epsilon`, `flops` and `size` says what stays. See `compress` for the report.
+
+    Args:
+        model: a built Functional or Sequential model; it is the same afterwards.
+        x: unlabelled inputs: an array, `(x, y)` (y is not looked at), a `tf.data.Dataset` of batches or an iterator.
+        keep: by layer key, the units that stay; layers that are not named keep all. What is coupled goes together.
+        epsilon: every layer keeps the smallest k with `|R[k,k]| / |R[0,0]| <= epsilon` of the pivoted QR of Z; or one
+            epsilon a layer key.
+        flops: the share of the FLOPs that may stay; the sizes of the layers are found (methods.md §5).
+        size: the same for the number of parameters.
+        batch_size: rows run at a time, where x is arrays.
+        method: `gram` (pivoted Cholesky of Z^T Z in float64) or `qr` (row blocks; slower, right below 1e-8 as well).
+
+    Returns:
+        The smaller model, an ordinary Keras model.
+
+    Raises:
+        PruneError: not exactly one of the four is given, or one is out of range.
+        UnknownName: there is no such layer.
+        ModelError: the model's graph cannot be seen.
+        DataError: there are no inputs, or activations are not finite.
+    """
+    return compress(
+        model,
+        x,
+        keep=keep,
+        epsilon=epsilon,
+        flops=flops,
+        size=size,
+        batch_size=batch_size,
+        method=method,
+        agree_on=None,
+    ).model
+
+
+def compress(
+    model: keras.Model,
+    x: Any,
+    *,
+    keep: Keep | None = None,
+    epsilon: float | Mapping[str, float] | None = None,
+    flops: float | None = None,
+    size: float | None = None,
+    batch_size: int = ROWS,
+    method: Method = "gram",
+    agree_on: Any = "x",
+    on_fit: Callable[[Fit], None] | None = None,
+) -> Compression:
+    """As `interpolate`, with the report beside the model.
+
+    Args:
+        model: as for `interpolate`, and so are the others up to `method`.
+        x: unlabelled inputs.
+        keep: the units that stay, by layer key.
+        epsilon: the relative error that every layer may have.
+        flops: the share of the FLOPs that may stay.
+        size: the share of the parameters that may stay.
+        batch_size: rows run at a time.
+        method: `gram` or `qr`.
+        agree_on: inputs on which both models' predicted classes are compared: "x" takes x itself, None compares none.
+        on_fit: told of every fit as it is made.
+    """
+    from engine.surgery.plan import check_units
+    from engine.surgery.removal import remove
+
+    _check(keep=keep, epsilon=epsilon, flops=flops, size=size, method=method)
+    inputs = inputs_of(x, rows=batch_size)
+    known = couplings(model)
+    if isinstance(epsilon, Mapping):
+        check_units(known.trace, dict.fromkeys(epsilon, ()))
+    with _kernels_restored(model, known):
+        stays, skipped = _start(known, keep)
+        folder = Folder(model, known, inputs, keep=stays, summing=_SUMS[method])
+        groups = [g for g in known.groups if not g.obstacle]
+        if keep is not None:
+            folder.run((), on_fit=on_fit)
+        elif epsilon is not None:
+            folder.run(groups, decide=_by_error(epsilon), on_fit=on_fit)
+        else:
+            what: Budget = "flops" if flops is not None else "size"
+            share = flops if flops is not None else size
+            assert share is not None
+            sizes = _by_budget(model, known, folder, groups, what=what, share=share)
+            folder.run(groups, decide=lambda group, _: sizes[id(group)], on_fit=on_fit)
+        spaces = known.trace.spaces
+        gone = {key: np.flatnonzero(~folder.keep[space.labels]) for key, space in spaces.items()}
+        done = remove(model, {key: units for key, units in gone.items() if len(units)})
+    kept = {k: tuple(int(u) for u in np.flatnonzero(folder.keep[spaces[k].labels])) for k in done.report.removed}
+    sizes_of = {k: (len(s.labels), len(s.labels) - len(done.report.removed.get(k, ()))) for k, s in spaces.items()}
+    agreed = None if agree_on is None else agreement_of(model, done.model, x if _is_x(agree_on) else agree_on)
+    report = done.report
+    return Compression(done.model, tuple(folder.fits), kept, sizes_of, skipped, agreed, report.flops, report.params)
+
+
+def fold(
+    model: keras.Model,
+    x: Any,
+    removed: Mapping[str, Sequence[int]],
+    *,
+    batch_size: int = ROWS,
+    on_fit: Callable[[Fit], None] | None = None,
+) -> tuple[tuple[Fit, ...], dict[str, str]]:
+    """Folds what is to be removed into its readers, in place, and removes nothing: for masked models (and for runs).
+
+    The removed units must still compute what they did, so put their weights back first if masks have zeroed them; apply
+    the masks again afterwards. Their rows in the readers are 0 then, so that masking or removing them changes nothing.
+
+    Args:
+        model: a built Functional or Sequential model; its readers' kernels change.
+        x: unlabelled inputs, as for `interpolate`.
+        removed: by layer key, the units that are (to be) gone.
+        batch_size: rows run at a time.
+        on_fit: told of every fit as it is made.
+
+    Returns:
+        The fits, and why layers were left as they are.
+    """
+    known = couplings(model)
+    stays, skipped = _start(known, _complement(known, removed))
+    folder = Folder(model, known, inputs_of(x, rows=batch_size), keep=stays)
+    folder.run((), on_fit=on_fit)
+    return tuple(folder.fits), skipped
+
+
+def agreement_of(one: keras.Model, other: keras.Model, x: Any, *, batch_size: int = ROWS) -> float | None:
+    """Share of the inputs on which two models predict the same class; None where outputs are no classes.
+
+    Args:
+        one: a model.
+        other: a model with the same inputs and outputs.
+        x: inputs, as for `interpolate`.
+        batch_size: rows run at a time.
+    """
+    import tensorflow as tf
+
+    @tf.function(reduce_retracing=True)
+    def both(batch: Any) -> Any:
+        return one(batch, training=False), other(batch, training=False)
+
+    same = total = 0
+    for batch in inputs_of(x, rows=batch_size)():
+        first, second = both(tf.nest.map_structure(tf.convert_to_tensor, batch))
+        if not tf.is_tensor(first) or len(first.shape) < 2:
+            return None
+        a, b = first.numpy(), second.numpy()
+        classes = (a.argmax(-1), b.argmax(-1)) if a.shape[-1] > 1 else (a > _middle(one), b > _middle(one))
+        same += int(np.sum(classes[0] == classes[1]))
+        total += int(np.size(classes[0]))
+    return same / total if total else None
+
+
+def _middle(model: keras.Model) -> float:
+    """Where one output turns from one class to the other: 0.5 after a sigmoid, 0 for a logit."""
+    last: Any = model.layers[-1]
+    return 0.5 if getattr(getattr(last, "activation", None), "__name__", "") == "sigmoid" else 0.0
+
+
+def _is_x(value: Any) -> bool:
+    return isinstance(value, str) and value == "x"
+
+
+def _check(**given: Any) -> None:
+    chosen = {k: given[k] for k in ("keep", "epsilon", "flops", "size") if given[k] is not None}
+    if len(chosen) != 1:
+        said = " and ".join(chosen) or "none"
+        raise PruneError(
+            f"exactly one of keep, epsilon, flops and size says what stays; {said} was given", where="interpolate"
+        )
+    name, value = next(iter(chosen.items()))
+    for number in value.values() if name == "epsilon" and isinstance(value, Mapping) else (value,):
+        if name != "keep" and not 0 <= float(number) <= 1:
+            raise PruneError(f"{name} must be between 0 and 1, got {number}", where="interpolate")
+    if given["method"] not in _SUMS:
+        raise PruneError(f"method must be gram or qr, got {given['method']!r}", where="interpolate")
+
+
+def _start(known: Couplings, keep: Keep | None) -> tuple[Array, dict[str, str]]:
+    """What stays at first (bool, by label), and why layers are skipped."""
+    from engine.surgery.plan import check_units, plan_removal
+
+    obstacles = {int(c): g.obstacle for g in known.groups if g.obstacle for c in known.parts.of[g.labels]}
+    if keep is None:
+        skipped = {name: g.obstacle for g in known.groups if g.obstacle for name in g.group.layers}
+        return np.ones(known.trace.count, bool), skipped
+    check_units(known.trace, keep)
+    gone = _complement(known, keep)
+    plan = plan_removal(known.trace, check_units(known.trace, gone), barred=obstacles)
+    reasons: dict[str, list[str]] = {}
+    for skip in plan.skipped:
+        reasons.setdefault(skip.layer, []).append(skip.reason)
+    return plan.keep, {layer: "; ".join(dict.fromkeys(said)) for layer, said in reasons.items()}
+
+
+def _complement(known: Couplings, units: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
+    """The other units of these layers; of a layer that makes none, nothing."""
+    spaces = known.trace.spaces
+    return {
+        key: sorted(set(range(len(spaces[key].labels))) - {int(u) for u in numbers}) if key in spaces else []
+        for key, numbers in units.items()
+    }
+
+
+def _by_error(epsilon: float | Mapping[str, float]) -> Callable[[Coupled, Pivots], int]:
+    def decide(group: Coupled, found: Pivots) -> int:
+        if not isinstance(epsilon, Mapping):
+            return found.size(float(epsilon))
+        named = [float(epsilon[layer]) for layer in group.group.layers if layer in epsilon]
+        return found.size(min(named)) if named else found.units
+
+    return decide
+
+
+def _by_budget(
+    model: keras.Model, known: Couplings, folder: Folder, groups: Sequence[Coupled], *, what: Budget, share: float
+) -> dict[int, int]:
+    """The size of each group, from the errors on the whole net; checked by counting the model that they make."""
+    from engine.surgery.removal import remove
+
+    found = [pivots(folder.together(g)) for g in groups]
+    folder.forget()
+    costs = Costs(model, known, groups, what=what)
+    aim, kept = share, np.array([p.units for p in found])
+    for _ in range(6):
+        kept = within(costs, found, aim)
+        stays = np.ones(known.trace.count, bool)
+        for group, pivot, k in zip(groups, found, kept, strict=True):
+            gone = known.parts.of[group.labels[np.setdiff1d(np.arange(pivot.units), pivot.keep(int(k)))]]
+            stays &= ~np.isin(known.parts.of, gone)
+        spaces = known.trace.spaces.items()
+        report = remove(model, {key: np.flatnonzero(~stays[space.labels]) for key, space in spaces}).report
+        before, after = report.flops if what == "flops" else report.params
+        if after <= share * before or (kept == 1).all():
+            break
+        aim *= share * before / after  # activations and sums are not in the estimate: aim a little lower
+    return {id(g): int(k) for g, k in zip(groups, kept, strict=True)}
+
+
+@contextmanager
+def _kernels_restored(model: keras.Model, known: Couplings) -> Iterator[None]:
+    before = [(r.variable, r.variable.numpy()) for r in known.readers]
+    try:
+        yield
+    finally:
+        for variable, value in before:
+            variable.assign(value)

@@ -1,0 +1,108 @@
+"""What layers are given while a model runs on unlabelled inputs, a batch at a time; nothing is kept of it here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.errors import DataError
+from engine.repairs.inputs import input_batches
+from engine.repairs.listening import Call, replaced
+
+if TYPE_CHECKING:
+    import keras
+
+Array = np.ndarray[Any, Any]
+ROWS = 256
+
+
+class _EnoughHeard(BaseException):
+    """Ends the trace of a forward pass: what follows the last reader is not needed (no error, so nobody catches it)."""
+
+
+def inputs_of(x: Any, *, rows: int = ROWS) -> Callable[[], Iterable[Any]]:
+    """Batches of inputs that can be gone through again and again.
+
+    Args:
+        x: an array, `(x, y)`, a `tf.data.Dataset`, or an iterator over batches (which is then held in memory).
+        rows: rows a batch of arrays.
+
+    Raises:
+        DataError: there are none.
+    """
+    if hasattr(x, "__next__"):
+        held = list(x)
+        return lambda: held
+    try:
+        next(iter(input_batches(x, rows=rows)))
+    except StopIteration:
+        raise DataError("there are no inputs to interpolate from") from None
+    return lambda: input_batches(x, rows=rows)
+
+
+def order_of(model: keras.Model, layers: Sequence[keras.Layer], batch: Any) -> dict[int, tuple[int, int]]:
+    """For each layer that runs, by its id: its place among the layers in order of running, and how often it runs."""
+    import tensorflow as tf
+
+    heard: list[int] = []
+
+    def forward(x: Any) -> None:
+        model(x, training=False)
+
+    with replaced({layer: _listener(layer, lambda who, _: heard.append(who)) for layer in layers}):
+        compiled: Any = tf.function(autograph=False)(forward)
+        compiled.get_concrete_function(tf.nest.map_structure(tf.convert_to_tensor, batch))
+    places = {who: place for place, who in enumerate(dict.fromkeys(heard))}
+    return {who: (place, heard.count(who)) for who, place in places.items()}
+
+
+def hear(
+    model: keras.Model, layers: Sequence[keras.Layer], batches: Iterable[Any], *, calls: int
+) -> Iterator[dict[int, list[Array]]]:
+    """What these layers are given on each batch, by the layer's id: one array a call of the layer.
+
+    Only the part of the model below them is computed.
+
+    Args:
+        model: a built model; it is run in inference mode.
+        layers: the layers to listen to.
+        batches: batches of inputs.
+        calls: how often they are called in one run of the model, all together.
+    """
+    import tensorflow as tf
+
+    heard: list[tuple[int, Any]] = []
+
+    def note(who: int, what: Any) -> None:
+        heard.append((who, what))
+        if len(heard) == calls:
+            raise _EnoughHeard
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def forward(x: Any) -> list[Any]:
+        heard.clear()
+        with contextlib.suppress(_EnoughHeard):
+            model(x, training=False)
+        return [what for _, what in heard]
+
+    with replaced({layer: _listener(layer, note) for layer in layers}):
+        for batch in batches:
+            found = forward(tf.nest.map_structure(tf.convert_to_tensor, batch))
+            by_layer: dict[int, list[Array]] = {id(layer): [] for layer in layers}
+            for (who, _), value in zip(heard, found, strict=True):
+                by_layer[who].append(value.numpy())
+            yield by_layer
+
+
+def _listener(layer: keras.Layer, note: Callable[[int, Any], None]) -> Callable[[Call], Call]:
+    def make(real: Call) -> Call:
+        def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            note(id(layer), inputs)
+            return real(inputs, *args, **kwargs)
+
+        return call
+
+    return make
