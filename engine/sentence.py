@@ -1,0 +1,102 @@
+"""A recipe in words, from the catalog's phrases: score, choose, when, until, then repair (methods.md, section 0)."""
+
+from __future__ import annotations
+
+import string
+from typing import Any
+
+from engine import catalog
+from engine.recipe import Part, Recipe
+
+
+def phrase(kind: catalog.Kind, part: Part) -> str:
+    """One part in words: the catalog's phrase with its parameters filled in, or the name where there is none."""
+    entry = catalog.entries(kind).get(part.name)
+    if entry is None or not entry.words:
+        return part.name
+    return _Words(entry).vformat(entry.words, (), part.params)
+
+
+def sentence(recipe: Recipe) -> str:
+    """What will be done to the network, as one sentence; a recipe without pruning says that it only trains."""
+    epochs = recipe.train.epochs
+    prune = recipe.prune
+    if prune is None:
+        return f"Train for {_many(epochs, 'epoch')}; prune nothing."
+    steps = [
+        f"Score {phrase('granularity', prune.granularity)} by {phrase('criterion', prune.criterion)}",
+        f"choose {phrase('scope', prune.scope)}",
+        phrase("schedule", prune.schedule),
+        phrase("target", prune.target),
+    ]
+    repairs = [phrase("repair", repair) for repair in prune.repair]
+    then = f"; then {', then '.join(repairs)}" if repairs else "; repair nothing"
+    return f"{', '.join(steps)}{then}."
+
+
+def network(recipe: Recipe) -> str:
+    """What it is done to: the data, the model with its sizes, and how long the training is."""
+    return f"{_named(recipe.data)}, {_named(recipe.model)}, {_many(recipe.train.epochs, 'epoch')} of training"
+
+
+def goal(recipe: Recipe) -> str:
+    """The target in a word or two, for a menu: `90 %`, `2:4`, `auto`."""
+    prune = recipe.prune
+    if prune is None:
+        return "dense"
+    if prune.granularity.name == "n:m":
+        return f"{prune.granularity.get('n')}:{prune.granularity.get('m')}"
+    value = prune.target.get(prune.target.name)
+    if prune.target.name == "sparsity" and isinstance(value, int | float):
+        return value_in_words(value, is_share=True)
+    if isinstance(value, int | float):
+        return f"{prune.target.name} {value_in_words(value, is_share=True)}".replace("accuracy_drop", "drop")
+    return "auto"
+
+
+def value_in_words(value: Any, *, is_share: bool = False) -> str:
+    """A parameter's value: shares as percentages, lists with commas, yes and no."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "none"
+    if is_share and isinstance(value, float | int) and 0 <= value <= 1:
+        return f"{100 * value:.4g} %"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(value_in_words(v) for v in value)
+    return str(value)
+
+
+class _Words(string.Formatter):
+    """Fills in a phrase; a parameter that lies between 0 and 1 is a share and said in percent."""
+
+    def __init__(self, entry: catalog.Entry) -> None:
+        self.entry = entry
+
+    def get_value(self, key: int | str, args: Any, kwargs: Any) -> Any:
+        return (str(key), kwargs.get(key))
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if not isinstance(value, tuple):
+            return format(value, format_spec)
+        name, worth = value
+        param = self.entry.param(name)
+        share = param is not None and (param.high == 1 or param.type == "any") and isinstance(worth, float)
+        return value_in_words(worth, is_share=share)
+
+
+def _named(part: Part) -> str:
+    """A part's name with what a reader asks first: sizes, or the file."""
+    said = []
+    for key, value in part.params.items():
+        if isinstance(value, list | tuple) and value and all(isinstance(v, int) for v in value):
+            said.append("-".join(map(str, value)))
+        elif key in ("file", "path", "npz", "folder") and value:
+            said.append(str(value).rpartition("/")[2])
+    return " ".join([part.name, *said])
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"

@@ -1,0 +1,143 @@
+"""The four numbers of a run: how much is gone, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.session import Session
+from tui.paint import numbers as n
+from tui.paint.lines import Line, columns, cut, line
+from tui.paint.marks import tall
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number with its title above and what to compare it with below."""
+
+    title: str
+    kind: str
+    value: str
+    below: str
+    more: str
+    style: str
+
+
+def dig(values: Mapping[str, Any], path: str) -> Any:
+    """A value deep in a measurement, `counts.bytes_raw`; None where there is none."""
+    found: Any = values
+    for step in path.split("."):
+        if not isinstance(found, Mapping):
+            return None
+        found = found.get(step)
+    return found
+
+
+def dense_metric(session: Session) -> float | None:
+    """The dense control's validation metric: its best known last epoch, the same measure as the run's."""
+    return n.known(session.control[-1].validation) if session.control else None
+
+
+def speedup(session: Session) -> float | None:
+    """The measured speed-up at the largest batch size."""
+    rows = [r for r in session.pruned.get("latency") or () if isinstance(r, Mapping) and n.known(r.get("speedup"))]
+    return n.known(max(rows, key=lambda r: n.known(r.get("batch_size")) or 0)["speedup"]) if rows else None
+
+
+def theory(session: Session) -> float | None:
+    """The speed-up that a perfect runtime could have."""
+    told = n.known(session.pruned.get("theoretical_speedup"))
+    counts = session.counts
+    return told or (counts.weights / counts.weights_kept if counts.weights_kept else None)
+
+
+def figures(session: Session) -> tuple[Figure, ...]:
+    """Sparsity, accuracy, size, speed."""
+    return (_sparsity(session), _accuracy(session), _size(session), _speed(session))
+
+
+def _sparsity(session: Session) -> Figure:
+    gone = session.sparsity
+    if session.progress is not None and session.progress.sparsity:
+        gone = session.progress.sparsity
+    value = n.percent(gone) if session.counts.weights or gone else n.DASH
+    what = "of the units" if session.denominator == "units" else "of the weights"
+    if session.target_value is not None:
+        return Figure("SPARSITY", session.denominator, value, f"of {n.share(session.target_value)}", "", "pruned")
+    goal = f"until {session.target.replace('_', ' ')}" if session.target else ""
+    return Figure("SPARSITY", session.denominator, value, goal or what, "", "pruned")
+
+
+def _accuracy(session: Session) -> Figure:
+    rows = session.epochs or session.control
+    now, dense = n.known(rows[-1].validation) if rows else None, dense_metric(session)
+    sub, more = "", ""
+    if dense is not None:
+        more = f"dense {n.metric(dense)}"
+        sub = n.change(now - dense) if now is not None and session.epochs else ""
+    name = session.metric.name.replace("_", " ")
+    return Figure(name.upper(), "validation", n.metric(now), sub or more, more if sub else "", "accuracy")
+
+
+def _size(session: Session) -> Figure:
+    packed = n.known(dig(session.pruned, "counts.bytes_compressed"))
+    whole = n.known(dig(session.dense, "counts.bytes_raw")) or n.known(
+        dig(session.pruned, "reference.counts.bytes_raw")
+    )
+    if packed is not None:
+        below = f"of {n.size(whole)}" if whole else ""
+        return Figure(
+            "SIZE", "packed", n.size(packed), below, f"{n.ratio(whole, packed)} smaller" if whole else "", "strong"
+        )
+    counts = session.counts
+    if not counts.parameters:
+        return Figure("PARAMETERS", "", n.DASH, "", "", "strong")
+    fewer = n.ratio(counts.parameters, counts.parameters_kept)
+    return Figure(
+        "PARAMETERS",
+        "left",
+        n.count(counts.parameters_kept),
+        f"of {n.count(counts.parameters)}",
+        f"{fewer} fewer",
+        "strong",
+    )
+
+
+def _speed(session: Session) -> Figure:
+    measured, ideal = speedup(session), theory(session)
+    in_theory = f"{n.times(ideal)} in theory" if ideal and session.counts.weights else ""
+    if measured is None:
+        return Figure("SPEED", "" if session.finished else "at the end", n.DASH, in_theory, "", "strong")
+    return Figure("SPEED", "measured", n.times(measured), in_theory, "", "strong")
+
+
+def paint(session: Session, width: int, *, rows: int) -> list[Line]:
+    """The figures in four columns.
+
+    Args:
+        session: what is known.
+        width: cells.
+        rows: 6 for tall digits, 4 with two lines below, 3 with one, 2 for title and value alone.
+    """
+    each = width // 4
+    told = figures(session)
+
+    def row(*cells: Line) -> Line:
+        return columns([(cut((("  " if each > 20 else " ", ""), *cell), each - 1), each - 1) for cell in cells])
+
+    titles = row(
+        *(line((f.title, "heading"), (f" {f.kind}" if len(f.title + f.kind) < each - 2 else "", "quiet")) for f in told)
+    )
+    if rows >= 6:
+        digits = [tall(f.value.replace(" %", "%")) for f in told]
+        values = [row(*(((d[i], f.style),) for d, f in zip(digits, told, strict=True))) for i in range(3)]
+        beside = row(*(((f"{f.below}   {f.more}" if f.more else f.below, "quiet"),) for f in told))
+        return [titles, *values, beside]
+    strong = row(*(((f.value.replace(" %", "%") if each < 14 else f.value, f.style),) for f in told))
+    out = [titles, strong]
+    if rows >= 3:
+        out.append(row(*(((f.below, "quiet"),) for f in told)))
+    if rows >= 4:
+        out.append(row(*(((f.more, "quiet"),) for f in told)))
+    return out

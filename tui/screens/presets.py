@@ -1,0 +1,241 @@
+"""Presets: choose a recipe, read what it will do, press Enter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+
+from tui import keys
+from tui.paint import page
+from tui.paint.lines import left, line, middle, right, spread
+from tui.shelf import Preset
+from tui.widgets.keybar import KeyBar
+from tui.widgets.lines import Lines
+from tui.widgets.menu import Menu, Row
+from tui.widgets.panel import MenuPanel, Panel
+
+if TYPE_CHECKING:
+    from textual.widgets import Input
+
+    from tui.app import PruneApp
+
+
+class PresetsScreen(Screen[None]):
+    """The list at the left, the page of the chosen preset at the right."""
+
+    app: PruneApp
+    scope = "presets"
+    AUTO_FOCUS = "#list"
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("presets")]
+    DEFAULT_CSS = """
+    PresetsScreen {
+        layout: vertical; background: $background;
+        & > #top { height: 1; margin-bottom: 1; }
+        & #left { width: 42; margin-right: 2; }
+        & #filter { height: 1; border: none; padding: 0 1; background: $surface; }
+        & #words { height: auto; max-height: 70%; }
+        & #yaml { margin-top: 1; }
+        &.-narrow #left { width: 30; margin-right: 1; }
+        &.-narrow #yaml { display: none; }
+        &.-narrow #words { height: 1fr; max-height: 100%; }
+        &.-narrow.-yaml #yaml { display: block; margin-top: 0; }
+        &.-narrow.-yaml #words { display: none; }
+        &.-one #top { margin-bottom: 0; }
+        &.-one #left { width: 1fr; margin-right: 0; }
+        &.-one #right { display: none; }
+        &.-one.-page #left { display: none; }
+        &.-one.-page #right { display: block; }
+        &.-wide.-yaml #words { display: none; }
+        &.-wide.-yaml #yaml { margin-top: 0; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = ""
+
+    def compose(self) -> ComposeResult:
+        """List, page, keys."""
+        yield Lines(id="top")
+        with Horizontal():
+            with Vertical(id="left"):
+                yield MenuPanel("presets", id="list")
+            with Vertical(id="right"):
+                yield Panel("what it does", id="words")
+                yield Panel("yaml", id="yaml")
+        yield KeyBar("presets")
+
+    def on_mount(self) -> None:
+        """Shows the list at once; what needs reading of old sessions comes after the first paint."""
+        menu = self.query_one(Menu)
+        self._list()
+        menu.choose(self.app.first_preset)
+        menu.focus()
+
+    def on_screen_resume(self) -> None:
+        """Comes back from a run: its result is now the last one, and files may have been mended."""
+        if self.app.painted:
+            self.app.reload_presets()
+            for preset in self.app.presets:
+                preset.check()
+            self._list()
+            self._page()
+
+    def on_resize(self) -> None:
+        """Chooses how much fits, and paints it in the new width."""
+        width, height = self.app.size
+        one = width < 70 or height < 16
+        self.set_class(width >= 100 and height >= 28, "-wide")
+        self.set_class(not one and not self.has_class("-wide"), "-narrow")
+        self.set_class(one, "-one")
+        self.call_after_refresh(self._after_resize)
+
+    def _after_resize(self) -> None:
+        self._list()
+        self._page()
+        self.update_top()
+
+    @property
+    def chosen(self) -> Preset | None:
+        """The preset under the cursor."""
+        name = self.query_one(Menu).chosen
+        return next((p for p in self.app.presets if p.name == name), None)
+
+    def update_top(self) -> None:
+        """The first line: the app's name, and how the engine is."""
+        width = self.app.size.width
+        going = len(self.app.desk.going)
+        end = line((f"{going} going   " if going else "", "pruned"), (f"{self.app.engine_words} ", "quiet"))
+        self.query_one("#top", Lines).put([spread(line((" prune-tui", "strong")), end, width)])
+
+    def _list(self) -> None:
+        menu = self.query_one(Menu)
+        width = max(20, menu.size.width or 42) - 2
+        rows: list[Row] = []
+        family = None
+        shown = [p for p in self.app.presets if p.matches(self.words)]
+        for preset in shown:
+            if preset.family != family:
+                family = preset.family
+                rows.append(("", line((f" {left(family.upper(), width)}", "heading"))))
+            goal = preset.goal
+            name = f"   {left(middle(preset.name, width - 12), width - 12)}"
+            rows.append((preset.name, line(name, (right(goal, 9), "error" if goal == "broken" else "pruned"))))
+        if not shown and self.words:
+            rows = [("", line((f" nothing matches {self.words!r}; esc shows all", "quiet")))]
+        elif not shown:
+            rows = [
+                ("", line((" no presets were found; put a recipe", "quiet"))),
+                ("", line((f" into {self.app.user_presets}", "quiet"))),
+            ]
+        menu.fill(rows)
+        menu.border_title = f" presets  {len(shown)} of {len(self.app.presets)} " if self.words else " presets "
+
+    def _page(self) -> None:
+        preset, words, yaml = self.chosen, self.query_one("#words", Panel), self.query_one("#yaml", Panel)
+        if preset is None:
+            words.put([])
+            yaml.put([])
+            return
+        last = self.app.history.last(preset.name) if self.app.painted else None
+        words.border_title = f" {preset.name} "
+        words.put(page.words(preset, last, words.size.width or 60))
+        yaml.border_title = f" yaml  {preset.path.name} "
+        yaml.put(page.yaml(preset.text))
+        words.scroll_home(animate=False)
+        yaml.scroll_home(animate=False)
+
+    def on_menu_moved(self) -> None:
+        """Another preset: its page."""
+        self._page()
+
+    def on_menu_pressed(self) -> None:
+        """A click on the chosen preset runs it."""
+        self.action_run()
+
+    def action_run(self) -> None:
+        """Runs the chosen preset."""
+        preset = self.chosen
+        if preset is None:
+            return
+        if preset.recipe is None:
+            self.app.say(f"{preset.name} is broken: {preset.problems[0]}", error=True)
+            return
+        self.app.remember(preset=preset.name)
+        self.app.start_run(preset.recipe)
+
+    def action_queue(self) -> None:
+        """Adds the chosen preset to the queue."""
+        preset = self.chosen
+        if preset is not None and preset.recipe is not None:
+            self.app.enqueue(preset.recipe)
+
+    def action_yaml(self) -> None:
+        """YAML instead of words, and back."""
+        self.toggle_class("-yaml")
+        self.call_after_refresh(self._page)
+
+    def action_other(self) -> None:
+        """List or page, where both do not fit; else the keyboard goes to the other one."""
+        if self.has_class("-one"):
+            self.toggle_class("-page")
+            target = "#words" if self.has_class("-page") else "#list"
+            self.call_after_refresh(self._page)
+        else:
+            target = "#list" if not self.query_one(Menu).has_focus else "#yaml" if self.has_class("-yaml") else "#words"
+        self.call_after_refresh(self.query_one(target).focus)
+
+    def action_filter(self) -> None:
+        """Opens the filter."""
+        found = self.query("#filter")
+        if found:
+            found.first().focus()
+            return
+        from textual.widgets import Input
+
+        box = Input(placeholder="filter", id="filter", compact=True)
+        self.query_one("#left").mount(box, before=0)
+        box.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Narrows the list with each letter."""
+        self.words = event.value
+        self._list()
+
+    def on_input_submitted(self) -> None:
+        """The list takes the keyboard."""
+        self.query_one(Menu).focus()
+
+    def key_escape(self) -> None:
+        """Closes the filter; on a small screen, leaves the page."""
+        self.remove_class("-page", "-yaml")
+        self.words = ""
+        self.query("#filter").remove()
+        self._list()
+        self.call_after_refresh(self._page)
+        self.query_one(Menu).focus()
+
+    def key_down(self) -> None:
+        """From the filter into the list."""
+        if not self.query_one(Menu).has_focus:
+            self.query_one(Menu).focus()
+
+    def action_sessions(self) -> None:
+        """Opens what was run."""
+        self.app.open_sessions()
+
+    def action_configure(self) -> None:
+        """Opens the chosen preset in the form."""
+        preset = self.chosen
+        if preset is not None and preset.recipe is not None:
+            self.app.open_configure(preset.recipe)
+        elif preset is not None:
+            self.app.say(f"{preset.name} is broken; mend {preset.path.name} first", error=True)
+
+    def action_going(self) -> None:
+        """Back to the run that is going."""
+        self.app.open_last_run()

@@ -1,0 +1,136 @@
+"""The presets as the list shows them. A preset that is broken is an entry like any other, with its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import PruneError, RecipeError
+from engine.recipe import Recipe
+
+if TYPE_CHECKING:
+    from engine.keeping import Summary
+
+OWN = "Your own"
+FAMILIES = ("Weights", "Units", "Blocks", "By itself", "At initialisation")
+
+
+@dataclass
+class Preset:
+    """One recipe file."""
+
+    name: str
+    path: Path
+    own: bool = False
+
+    @cached_property
+    def text(self) -> str:
+        """The file as it is."""
+        try:
+            return self.path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            return f"# {error.strerror or error}\n"
+
+    @cached_property
+    def plain(self) -> Mapping[str, Any]:
+        """Its keys and values, not checked; empty where it is not YAML."""
+        from engine.yaml12 import parse
+
+        try:
+            value = parse(self.text, self.path.name).value
+        except PruneError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    @cached_property
+    def _checked(self) -> tuple[Recipe | None, tuple[str, ...]]:
+        from engine.recipe import load_recipe
+
+        try:
+            return load_recipe(self.path), ()
+        except RecipeError as error:
+            return None, tuple(p.replace(str(self.path), self.path.name) for p in error.problems)
+        except PruneError as error:
+            return None, (str(error),)
+
+    def check(self) -> None:
+        """Checks it against the catalog now, so that the list can say that it is broken."""
+        _ = self._checked
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """The recipe, checked against the catalog on first use; None where it is broken."""
+        return self._checked[0]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with it, one line each."""
+        return self._checked[1]
+
+    @property
+    def family(self) -> str:
+        """Its heading in the list."""
+        return OWN if self.own else str(self.plain.get("family") or "Presets")
+
+    @property
+    def goal(self) -> str:
+        """Its target in a word, from the file alone: the list must not wait for the catalog."""
+        prune = self.plain.get("prune")
+        if not self.plain or ("_checked" in self.__dict__ and self.recipe is None):
+            return "broken"
+        if not isinstance(prune, Mapping):
+            return "dense"
+        grain, target = prune.get("granularity"), prune.get("target")
+        if isinstance(grain, str) and ":" in grain and grain[0].isdigit():
+            return grain
+        if isinstance(self.plain.get("sweep"), Mapping):
+            return "sweep"
+        sparsity = target.get("sparsity") if isinstance(target, Mapping) else None
+        if isinstance(sparsity, int | float) and not isinstance(sparsity, bool):
+            return f"{100 * sparsity:.4g} %"
+        return "80 %" if target is None or target == "sparsity" else "auto"
+
+    def matches(self, words: str) -> bool:
+        """Whether every word that was typed is somewhere in its name, title, family or parts."""
+        prune = self.plain.get("prune")
+        text = f"{self.name} {self.plain.get('title', '')} {self.family} {prune}".lower()
+        return all(word in text for word in words.lower().split())
+
+
+def presets(paths: Callable[[], Mapping[str, Path]], shipped: Path) -> list[Preset]:
+    """All presets, by family; the families in the order in which files mention them, the user's own last."""
+    found = [Preset(name, path, own=path.parent != shipped) for name, path in paths().items()]
+    order = {name.lower(): at for at, name in enumerate(FAMILIES)}
+    met: dict[str, int] = {}
+    for preset in found:
+        met.setdefault(preset.family, order.get(preset.family.lower(), len(order) + len(met)))
+    return sorted(found, key=lambda p: (p.own, met[p.family]))
+
+
+class History:
+    """The last run of each preset, from the short summaries in the folders of runs; read when asked for."""
+
+    def __init__(self, runs: Path) -> None:
+        self.runs = runs
+
+    def last(self, name: str) -> Summary | None:
+        """The summary of the newest run of a recipe of this name, or None."""
+        import msgspec
+
+        from engine.keeping import SUMMARY, Summary
+
+        try:
+            folders = sorted((p for p in self.runs.iterdir() if name in p.name), reverse=True)
+        except OSError:
+            return None
+        for folder in folders[:8]:
+            try:
+                summary = msgspec.json.decode((folder / SUMMARY).read_bytes(), type=Summary)
+            except (OSError, msgspec.DecodeError):
+                continue
+            if summary.name == name:
+                return summary
+        return None
