@@ -49,9 +49,9 @@ def sample(run: Run, criterion: Any, *, seed: int) -> tuple[Array, Array]:
 
 
 def masks_at(
-    run: Run, sparsity: float | Fraction, *, seed: int, found: Mapping[str, Array] | None = None, revive: bool = False
+    run: Run, sparsity: float | Fraction, *, seed: int, found: Mapping[str, Array] | None = None
 ) -> dict[str, Array]:
-    """Masks with exactly this sparsity (in the target's denominator); what is gone stays gone unless it may revive.
+    """Masks with exactly this sparsity (in the target's denominator); what is gone stays gone.
 
     `found` gives the scores when they are known already.
     """
@@ -71,7 +71,12 @@ def masks_at(
         granularity=spec_of(prune),
         scope=prune.scope.name,
         layouts=layouts,
-        within=None if revive else run.mask_arrays(),
-        **prune.scope.params,
-        **({"pooling": prune.granularity.get("pooling")} if prune.granularity.name == "block" else {}),
+        within=run.mask_arrays() or None,
+        **choosing_params(prune),
     )
+
+
+def choosing_params(prune: Prune) -> dict[str, Any]:
+    """The parameters of scope and granularity, as `engine.choose` takes them."""
+    pooling = {"pooling": prune.granularity.get("pooling")} if prune.granularity.name == "block" else {}
+    return {**prune.scope.params, **pooling}

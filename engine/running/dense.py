@@ -44,11 +44,20 @@ def _train(run: Run, *, control: bool) -> None:
         run.arrays["initial"] = run.weights()
         run.show_layers()
         if _reuse(run, control=control):
-            return _finish(run)
+            return keep_control(run)
     train(run, phase="training", epochs=epochs, tag=TAG, control=control, patience=run.recipe.train.patience,
-          on_epoch=lambda: _remember_early(run))  # fmt: skip
+          on_epoch=lambda: _each_epoch(run))  # fmt: skip
     _cache(run)
-    return _finish(run)
+    return keep_control(run)
+
+
+def _each_epoch(run: Run) -> None:
+    prune = run.recipe.prune
+    if prune is not None and prune.target.name == "pq_index":
+        from engine.running.adaptive import watch_index
+
+        watch_index(run)
+    _remember_early(run)
 
 
 def _remember_early(run: Run) -> None:
@@ -62,7 +71,8 @@ def _remember_early(run: Run) -> None:
         run.arrays["early"] = run.weights()
 
 
-def _finish(run: Run) -> None:
+def keep_control(run: Run) -> None:
+    """Makes a copy of the run's model, as it is now, the dense control."""
     run.dense = run.fresh_model()
     for key, variable in variable_keys(run.dense).items():
         variable.assign(run.weights()[key])

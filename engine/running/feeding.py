@@ -29,6 +29,7 @@ class Steps:
         xla: compile the loop of full steps with XLA.
         extra_loss: `(x, y, outputs) -> scalar` added to the loss (distillation, a regulariser).
         augment: a layer that changes a batch of inputs at random.
+        track: called with the gradients and variables of every step.
     """
 
     def __init__(
@@ -43,9 +44,10 @@ class Steps:
         xla: bool,
         extra_loss: Extra | None = None,
         augment: Any = None,
+        track: Callable[[Any, Any], None] | None = None,
     ) -> None:
         self.model, self.optimizer, self.task, self.extra_loss = model, optimizer, task, extra_loss
-        self.augment = augment
+        self.augment, self.track = augment, track
         self.count, self.batch_size = len(x), min(batch_size, len(x))
         self.full, self.left = divmod(self.count, self.batch_size)
         self._x, self._y = tf.constant(x), tf.constant(np.asarray(y), dtype=task.labels)
@@ -102,6 +104,8 @@ class Steps:
                 total += self.extra_loss(x, y, outputs)
             scaled = self.optimizer.scale_loss(total)
         gradients = tape.gradient(scaled, [v.value for v in self._variables])
+        if self.track is not None:
+            self.track(gradients, self._variables)
         self.optimizer.apply(gradients, self._variables)
         return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(self.task.scores(y, outputs))])
 

@@ -18,7 +18,7 @@ def finish(run: Run) -> None:
     loss, metric = run.validate()
     if run.masks is not None:
         run.masks.apply()
-        if run.by_units:
+        if run.by_units or run.memory.get("units_masked"):
             from engine.running.units import shrink_run
 
             shrink_run(run)

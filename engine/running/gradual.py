@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from engine.registry import make
+from engine.running import tracking
 from engine.running.choosing import masks_at
 from engine.running.context import Run
 from engine.running.dense import TAG
@@ -28,6 +29,7 @@ class Gradual:
         assert prune is not None
         self.run, self.target = run, target_sparsity(prune.target)
         self.schedule = make("schedule", "cubic", prune.schedule.params)
+        self.track = tracking.Movement(run) if tracking.wanted(run) else None
         self.total = total
 
     def steps(self) -> Iterable[int]:
@@ -38,7 +40,9 @@ class Gradual:
     def act(self, step: int) -> None:
         """Prunes to the sparsity of this step."""
         sparsity = self.schedule.sparsity(step, self.total, self.target)
-        self.run.change_masks(masks_at(self.run, sparsity, seed=self.run.seed("score")), step=step, target=sparsity)
+        found = self.track.scores() if self.track is not None else None
+        masks = masks_at(self.run, sparsity, seed=self.run.seed("score"), found=found)
+        self.run.change_masks(masks, step=step, target=sparsity)
 
 
 def train_gradually(run: Run) -> None:
@@ -46,7 +50,8 @@ def train_gradually(run: Run) -> None:
     total = _steps(run)
     if run.done == 0:
         run.set_masks({k: np.ones(v.shape, bool) for k, v in run.maskable().items()})
-    train(run, phase="pruning", epochs=run.recipe.train.epochs, tag=TAG, hook=Gradual(run, total=total))
+    hook = Gradual(run, total=total)
+    train(run, phase="pruning", epochs=run.recipe.train.epochs, tag=TAG, hook=hook, track=hook.track)
 
 
 class DropGrow:

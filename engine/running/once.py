@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import numpy as np
 
-from engine.events import Measured, number
-from engine.registry import implementation
-from engine.running.choosing import masks_at
+from engine.events import Measured, Progress, number
+from engine.registry import make
+from engine.running.choosing import choosing_params, masks_at, sample, spec_of
 from engine.running.context import Run
 from engine.running.dense import TAG
 from engine.running.seeding import seed_of
 from engine.running.training import train
+from engine.scoring.context import context
+from engine.scoring.pruning import find_masks
+
+Array = np.ndarray[Any, Any]
 
 
 def prune_once(run: Run) -> None:
@@ -44,21 +48,31 @@ def prune_then_train(run: Run) -> None:
 def _prune(run: Run) -> None:
     from engine.running.plan import target_sparsity
 
+    assert run.recipe.prune is not None
+    target = target_sparsity(run.recipe.prune.target)
+    seed = run.seed("score")
+    masks = masks_at(run, target, seed=seed) if run.by_units else _found(run, target, seed=seed)
+    run.change_masks(masks, target=target)
+
+
+def _found(run: Run, target: float, *, seed: int) -> dict[str, Array]:
     prune = run.recipe.prune
     assert prune is not None
-    target = target_sparsity(prune.target)
-    criterion = implementation("criterion", prune.criterion.name)
-    steps = int(prune.criterion.get("iterations") or 1)
-    revive = bool(getattr(criterion, "revives", False))
-    masks = {}
-    for t in range(1, steps + 1):
-        # Density falls geometrically, rho^(t/T); the last step is the target itself, exactly.
-        now = target if t == steps else 1.0 - math.exp(t / steps * math.log(max(1.0 - target, 1e-12)))
-        masks = masks_at(run, now, seed=run.seed("score"), revive=revive)
-        if t < steps:
-            run.set_masks(masks)
-            run.control.check()
-    run.change_masks(masks, target=target)
+    criterion = make("criterion", prune.criterion.name, prune.criterion.params)
+
+    def told(step: int, steps: int, _masks: object) -> None:
+        run.show(Progress(phase="pruning", step=step, steps=steps, share=step / steps))
+        run.control.check()
+
+    return find_masks(
+        context(run.model, sample(run, criterion, seed=seed), seed=seed),
+        criterion,
+        target,
+        granularity=spec_of(prune),
+        scope=prune.scope.name,
+        params=choosing_params(prune),
+        on_step=told,
+    )
 
 
 def shuffle_masks(run: Run) -> None:

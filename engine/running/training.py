@@ -14,6 +14,7 @@ from engine.events import EpochEnded, Phase, Progress, number
 from engine.running import optimizing, seeding
 from engine.running.context import Run
 from engine.running.feeding import Extra, Steps, use_xla
+from engine.running.tracking import Movement
 
 EXECUTION_SECONDS = 0.3
 PROGRESS_SECONDS = 0.1
@@ -39,9 +40,11 @@ def train(
     hook: Hook | None = None,
     patience: int | None = None,
     extra_loss: Extra | None = None,
+    track: Movement | None = None,
     control: bool = False,
     ahead: int = 0,
     on_epoch: Callable[[], None] | None = None,
+    after_epoch: Callable[[float], bool] | None = None,
 ) -> None:
     """Trains the run's model for some epochs, from `run.done` on, with a checkpoint after each.
 
@@ -54,9 +57,12 @@ def train(
         hook: changes masks at steps of its own.
         patience: stop after so many epochs without a better validation metric, and keep the best state.
         extra_loss: added to the loss of every step.
+        track: adds up scores over the updates.
         control: these epochs are the dense control's.
         ahead: steps that are to follow with the same compiled loop, for the choice of XLA.
         on_epoch: called before an epoch is told, to add series and numbers.
+        after_epoch: called with the validation metric after an epoch was told and before the checkpoint: what a method
+            that decides by itself does then; True ends the phase.
     """
     train_ = run.recipe.train
     batch = min(train_.batch_size, len(run.data.x_train))
@@ -72,7 +78,7 @@ def train(
     )
     steps = Steps(
         run.model, run.optimizer, run.task, run.data.x_train, run.data.y_train,
-        batch_size=batch, xla=xla, extra_loss=extra_loss, augment=augment,
+        batch_size=batch, xla=xla, extra_loss=extra_loss, augment=augment, track=track,
     )  # fmt: skip
     loop = _Loop(run, steps, phase=phase, epochs=epochs, hook=hook)
     best = _Best(run, patience)
@@ -99,10 +105,14 @@ def train(
             )
         )  # fmt: skip
         stop = best.seen(validation)
+        if track is not None:
+            track.keep()
+        over = after_epoch is not None and after_epoch(validation)
         run.save()
         run.control.check(lambda: run.show(loop.progress(0, paused=True)))
         if stop:
             run.note(f"no better validation for {patience} epochs: stopped, best state kept")
+        if stop or over:
             break
     best.keep()
 

@@ -1,0 +1,1 @@
+"""What the commands of `prune-tui` do, one family a file; imported when a command runs."""

@@ -1,0 +1,60 @@
+"""`doctor`: what this machine has and what is missing, with what to do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from importlib import metadata, util
+
+from engine import __version__, folders, presets
+
+
+def doctor() -> int:
+    """Prints facts and problems; exit code 1 when something needed is missing."""
+    problems: list[str] = []
+    _say("prune-tui", __version__)
+    _say("python", f"{platform.python_version()} ({sys.executable})")
+    for name in ("tensorflow", "keras", "textual", "numpy", "scipy", "scikit-learn", "msgspec"):
+        try:
+            _say(name, metadata.version(name))
+        except metadata.PackageNotFoundError:
+            problems.append(f"{name} is not installed; install prune-tui again")
+    for name, what in (("tf2onnx", "ONNX export"), ("onnxruntime", "ONNX in the table of runtimes")):
+        _say(name, metadata.version(name) if util.find_spec(name) else f"not installed (only needed for {what})")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        import tensorflow as tf
+
+        _say("devices", ", ".join(d.name for d in tf.config.list_physical_devices()))
+    except Exception as error:  # whatever breaks TensorFlow's import is what the doctor is asked for
+        problems.append(f"TensorFlow cannot be imported: {error}")
+    _say("cpus", str(os.cpu_count()))
+    runs = folders.runs_folder()
+    _say(
+        "runs",
+        f"{runs} ({len(folders.listed(runs))} so far, {shutil.disk_usage(_existing(runs)).free / 1e9:.0f} GB free)",
+    )
+    _say("presets", f"{presets.shipped_folder()} and {presets.user_folder()}")
+    if not presets.paths():
+        problems.append("no presets were found; install prune-tui again")
+    _say(
+        "data",
+        os.environ.get("PRUNE_TUI_DATA") or "PRUNE_TUI_DATA is not set: digits ships, others are downloaded once",
+    )
+    _say("terminal", f"{os.environ.get('TERM', '')} {os.environ.get('COLORTERM', '')}".strip())
+    for problem in problems:
+        _say("problem", problem)
+    return 1 if problems else 0
+
+
+def _existing(path: os.PathLike[str]) -> str:
+    text = os.fspath(path)
+    while not os.path.isdir(text):
+        text = os.path.dirname(text) or "."
+    return text
+
+
+def _say(what: str, value: str) -> None:
+    print(f"{what:<14} {value}")  # noqa: T201 - a command's output

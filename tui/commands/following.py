@@ -1,0 +1,84 @@
+"""A run on a plain terminal: one progress bar, one line for whatever is worth keeping."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from engine.events import (
+    Decided,
+    EpochEnded,
+    Finished,
+    MasksChanged,
+    Measured,
+    Message,
+    Noted,
+    PhaseBegan,
+    as_float,
+)
+from engine.events import Progress as Live
+from engine.session import Session
+
+
+async def follow(messages: AsyncIterator[Message]) -> Finished | None:
+    """Prints what happens; gives the last event."""
+    console = Console()
+    session, last = Session(), None
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(None),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=1.0)
+        async for message in messages:
+            session = session.apply(message)
+            if isinstance(message, Live):
+                _move(bar, task, message)
+            elif line := _line(message, session):
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
+            if isinstance(message, Finished):
+                last = message
+    _summary(console, session)
+    return last
+
+
+def _move(bar: Progress, task: TaskID, live: Live) -> None:
+    words = f"{live.phase}{' (paused)' if live.paused else ''} epoch {live.epoch} of {live.epochs}"
+    bar.update(task, description=words if live.epochs else live.phase, completed=live.share)
+
+
+def _line(message: Message, session: Session) -> str:
+    name = session.metric.name
+    match message:
+        case PhaseBegan(phase=phase, words=words, control=control):
+            return f"{phase}{' the dense control' if control else ''}{': ' + words if words else ''}"
+        case EpochEnded(control=control):
+            dense = "dense " if control else ""
+            return (
+                f"  {dense}epoch {message.epoch:>3}   loss {as_float(message.loss):.4f}"
+                f"   {name} {as_float(message.metric):.3f}   validation {as_float(message.validation):.3f}"
+                f"   sparsity {message.sparsity:.1%}"
+            )
+        case MasksChanged(words=words, step=step, before=before, after=after):
+            return "  " + (words or f"masks updated at step {step}: {before:.1%} -> {after:.1%}")
+        case Decided(words=words) | Noted(words=words, level="info"):
+            return "  " + words
+        case Noted(words=words):
+            return "  warning: " + words
+        case Measured(which="before_recovery", values=values):
+            return f"  before any repair: validation {as_float(values.get('validation')):.3f}"
+        case Finished(state=state, words=words, where=where, todo=todo):
+            return ": ".join(filter(None, [state, where, words])) + (f". {todo}" if todo else "")
+        case _:
+            return ""
+
+
+def _summary(console: Console, session: Session) -> None:
+    from tui.commands.showing import summary
+
+    if session.pruned:
+        console.print(summary(session))

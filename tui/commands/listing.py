@@ -1,0 +1,109 @@
+"""`presets`, `sessions`, `schema` and `completion`: what there is, as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.errors import RecipeError
+
+
+def presets(*, as_json: bool) -> int:
+    """Prints every preset; one that is broken is listed with its first problem."""
+    from engine.presets import paths
+    from engine.recipe import load_recipe
+    from engine.sentence import goal
+
+    rows = []
+    for name, path in paths().items():
+        try:
+            recipe = load_recipe(path)
+            rows.append(
+                {
+                    "name": name,
+                    "family": recipe.family,
+                    "target": goal(recipe),
+                    "title": recipe.title,
+                    "file": str(path),
+                }
+            )
+        except RecipeError as error:
+            rows.append({"name": name, "family": "broken", "target": "", "title": error.problems[0], "file": str(path)})
+    rows.sort(key=lambda r: (r["family"] == "broken", r["family"]))
+    return _print(rows, ("name", "family", "target", "title"), as_json=as_json)
+
+
+def sessions(*, runs: Path | None, as_json: bool) -> int:
+    """Prints every run, newest first."""
+    from engine import folders
+
+    found = folders.listed(folders.runs_folder(runs))
+    rows = [
+        {
+            "run": item.folder.name,
+            "state": item.state,
+            "sparsity": f"{item.summary.sparsity:.1%}",
+            "dense": _short(item.summary.dense_metric),
+            "pruned": _short(item.summary.pruned_metric),
+            "speed": "" if item.summary.speedup is None else f"{item.summary.speedup:.2f}x",
+            "started": time.strftime("%Y-%m-%d %H:%M", time.localtime(item.summary.created)),
+        }
+        if not as_json
+        else {"folder": str(item.folder), "state": item.state, **msgspec.to_builtins(item.summary)}
+        for item in found
+    ]
+    if not rows and not as_json:
+        print("Nothing was run yet. Start with: prune-tui run gradual-global")  # noqa: T201 - a command's output
+        return 0
+    return _print(rows, tuple(rows[0]) if rows else (), as_json=as_json)
+
+
+def schema(*, preset: str | None, overrides: tuple[str, ...]) -> int:
+    """Prints the JSON Schema, or a recipe as resolved."""
+    if preset is None:
+        from engine.recipe_schema import schema as made
+
+        print(json.dumps(made(), indent=1))  # noqa: T201 - a command's output
+        return 0
+    from engine.recipe import load_recipe, to_yaml
+    from engine.recipe_reading import parse_override
+
+    recipe = load_recipe(preset, overrides=dict(parse_override(text) for text in overrides))
+    print(to_yaml(recipe), end="")  # noqa: T201 - a command's output
+    return 0
+
+
+def completion(*, shell: str) -> int:
+    """Prints a shell's completion script."""
+    from click.shell_completion import get_completion_class
+
+    from tui.cli import main
+
+    found = get_completion_class(shell)
+    assert found is not None
+    print(found(main, {}, "prune-tui", "_PRUNE_TUI_COMPLETE").source())  # noqa: T201 - a command's output
+    return 0
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _print(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps(rows, indent=1))  # noqa: T201 - a command's output
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(row[c]) for c in columns))
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(table)
+    return 0

@@ -1,0 +1,108 @@
+"""`run`, `resume`, `attach`, `stop` and `relay`: the same runner as the app's, followed without a screen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+from engine import folders
+from engine.client import Client, Run
+from engine.errors import PruneError
+from engine.events import Finished, Message, encode
+from engine.recipe import load_recipe
+from engine.recipe_reading import parse_override
+from tui.cli import BAD_INPUT, CANCELLED, DONE, FAILED
+
+_CODES = {"done": DONE, "failed": FAILED, "stopped": CANCELLED}
+
+
+def run(*, preset: str, overrides: tuple[str, ...], runs: Path | None, as_json: bool, detach: bool) -> int:
+    """Starts a run and follows it; `detach` only starts it."""
+    recipe = load_recipe(preset, overrides=dict(parse_override(text) for text in overrides))
+    if recipe.sweep:
+        raise PruneError("a sweep has many runs", where=preset, todo="Run it from the app")
+    return asyncio.run(_started(lambda client: client.start_run(recipe, runs), as_json=as_json, detach=detach))
+
+
+def resume(*, name: str, runs: Path | None, as_json: bool, detach: bool) -> int:
+    """Goes on with a run from its last checkpoint."""
+    folder = folders.find(name, runs=runs)
+    return asyncio.run(_started(lambda client: client.resume_run(folder), as_json=as_json, detach=detach))
+
+
+def attach(*, name: str, runs: Path | None, as_json: bool) -> int:
+    """Follows a run that goes on, or replays one; leaving does not stop it."""
+    folder = folders.find(name, runs=runs)
+    try:
+        return asyncio.run(_follow(Run(folder), as_json=as_json))
+    except KeyboardInterrupt:
+        return DONE
+
+
+def stop(*, name: str, runs: Path | None) -> int:
+    """Cancels a run, harder by and by."""
+    folder = folders.find(name, runs=runs)
+    asyncio.run(Run(folder).stop())
+    print(folder / "session.yaml")  # noqa: T201 - a command's output
+    return DONE
+
+
+def relay(*, name: str, runs: Path | None) -> int:
+    """Copies bytes between here and a run's socket."""
+    from engine.relay import relay as copy
+
+    copy(folders.find(name, runs=runs))
+    return DONE
+
+
+async def _started(start: Callable[[Client], Awaitable[Run]], *, as_json: bool, detach: bool) -> int:
+    async with Client() as client:
+        going = await start(client)
+        if detach:
+            print(going.folder)  # noqa: T201 - a command's output
+            return DONE
+        loop = asyncio.get_running_loop()
+        stopping: list[asyncio.Task[None]] = []
+
+        def stop_it() -> None:
+            stopping.append(loop.create_task(going.stop()))
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, stop_it)
+        code = await _follow(going, as_json=as_json)
+        for task in stopping:
+            with contextlib.suppress(PruneError):
+                await task
+        return code
+
+
+async def _follow(going: Run, *, as_json: bool) -> int:
+    if as_json:
+        last = await _as_json(going.messages())
+    else:
+        from tui.commands.following import follow
+
+        last = await follow(going.messages())
+    path = going.folder / "session.yaml"
+    print(path, flush=True)  # noqa: T201 - the last line names the session's file, for scripts
+    return _CODES[last.state] if last is not None else FAILED
+
+
+async def _as_json(messages: AsyncIterator[Message]) -> Finished | None:
+    last = None
+    async for message in messages:
+        try:
+            sys.stdout.buffer.write(encode(message))
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            return Finished(state="stopped")
+        if isinstance(message, Finished):
+            last = message
+    return last
+
+
+__all__ = ["BAD_INPUT", "attach", "relay", "resume", "run", "stop"]

@@ -1,0 +1,107 @@
+"""`show`: a session as a table, or as the YAML it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from engine import folders
+from engine.session import Session
+
+
+def show(*, name: str, runs: Path | None, as_yaml: bool) -> int:
+    """Prints a session."""
+    folder = folders.find(name, runs=runs)
+    if as_yaml:
+        print((folder / "session.yaml").read_text(encoding="utf-8"), end="")  # noqa: T201 - a command's output
+        return 0
+    from engine.recipe_reading import recipe_from
+    from engine.sentence import sentence
+    from engine.yaml12 import Document
+
+    session = Session.load(folder)
+    console = Console()
+    console.print(f"{session.name}   {session.state}{': ' + session.words if session.words else ''}", highlight=False)
+    if session.recipe:
+        console.print(sentence(recipe_from(Document(session.recipe, {}))), highlight=False)
+    for warning in session.warnings:
+        console.print(f"warning: {warning}", highlight=False)
+    console.print(summary(session))
+    console.print(layers(session))
+    console.print(str(folder / "session.yaml"), soft_wrap=True, highlight=False)
+    return 0
+
+
+def summary(session: Session) -> Table:
+    """What was gained and what it cost: dense beside pruned."""
+    table = Table("", "dense", "pruned", "", box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    dense, pruned = session.dense, session.pruned
+    values = (_at(dense, "metric", "value"), _at(pruned, "metric", "value"))
+    table.add_row(f"test {session.metric.name}", _number(values[0]), _number(values[1]), _change(*values))
+    values = (_at(dense, "validation"), _at(pruned, "validation"))
+    table.add_row(f"validation {session.metric.name}", _number(values[0]), _number(values[1]), _change(*values))
+    broken = _at(session.before_recovery, "validation")
+    if broken is not None:
+        table.add_row("  before any repair", "", _number(broken), "")
+    counts = session.counts
+    target = f"of {session.target_value:.1%} asked" if session.target_value is not None else ""
+    table.add_row(f"sparsity ({session.denominator})", "", f"{session.sparsity:.1%}", target)
+    table.add_row(
+        "parameters",
+        f"{counts.parameters:,}",
+        f"{counts.parameters_kept:,}",
+        _ratio(counts.parameters, counts.parameters_kept),
+    )
+    for label, key in (("bytes raw", "bytes_raw"), ("bytes packed", "bytes_compressed")):
+        values = (_at(dense, "counts", key), _at(pruned, "counts", key))
+        table.add_row(label, _whole(values[0]), _whole(values[1]), _ratio(*values))
+    for row in _at(pruned, "latency") or ():
+        speed = row.get("speedup")
+        table.add_row(
+            f"milliseconds, batch {row['batch_size']}",
+            "" if not speed else f"{row['median'] * speed:.3f}",
+            f"{row['median']:.3f}",
+            "" if speed is None else f"{speed:.2f}x measured",
+        )
+    return table
+
+
+def layers(session: Session) -> Table:
+    """What is left of every layer."""
+    table = Table("layer", "shape", "kept", "of", "sparsity", "units", box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in session.layers:
+        gone = 1 - row.kept / row.weights if row.weights else 0.0
+        shape = "x".join(map(str, row.shape))
+        table.add_row(
+            row.key, shape, f"{row.kept:,}", f"{row.weights:,}", f"{gone:.1%}", f"{row.units_kept} of {row.units}"
+        )
+    return table
+
+
+def _at(values: Any, *path: str) -> Any:
+    for step in path:
+        values = values.get(step) if isinstance(values, dict) else None
+    return None if values in ("nan", "inf", "-inf") else values
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _whole(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _change(dense: float | None, pruned: float | None) -> str:
+    return "" if dense is None or pruned is None else f"{pruned - dense:+.4f}"
+
+
+def _ratio(dense: float | None, pruned: float | None) -> str:
+    return "" if not dense or not pruned else f"{dense / pruned:.1f}x smaller"
