@@ -40,6 +40,7 @@ def call(
         layers = list(model._flatten_layers(include_self=True, recursive=True))
         for layer in layers:
             stack.enter_context(_precision(layer, dtype))
+            stack.enter_context(_open_door(getattr(layer, "_functional", None) or layer, dtype))
         for layer, hook in (hooks or {}).values():
             stack.enter_context(_hooked(layer, hook))
         read = [(v, tf.cast(v.value, dtype)) for v in weights_of(model) if id(v) not in values and floating(v)]
@@ -87,6 +88,32 @@ def _precision(layer: keras.Layer, dtype: str) -> Iterator[None]:
         yield
     finally:
         layer.__dict__["_dtype_policy"] = policy
+
+
+@contextmanager
+def _open_door(layer: keras.Layer, dtype: str) -> Iterator[None]:
+    # Nested models cast what comes in to the dtype of their input layer (Sequential) or of their drawing (functional).
+    if isinstance(layer, keras.layers.InputLayer) and "float" in str(layer.__dict__.get("_dtype")):
+        before = layer.__dict__["_dtype"]
+        layer.__dict__["_dtype"] = dtype
+        try:
+            yield
+        finally:
+            layer.__dict__["_dtype"] = before
+        return
+    convert = getattr(layer, "_convert_inputs_to_tensors", None)
+    if convert is None or "_convert_inputs_to_tensors" in layer.__dict__:
+        yield
+        return
+
+    def kept(flat: list[Any]) -> list[Any]:
+        return [x if tf.is_tensor(x) and x.dtype.is_floating else c for x, c in zip(flat, convert(flat), strict=True)]
+
+    layer.__dict__["_convert_inputs_to_tensors"] = kept
+    try:
+        yield
+    finally:
+        del layer.__dict__["_convert_inputs_to_tensors"]
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from engine.criteria.context import Arrays
 from engine.errors import DataError, ModelError
@@ -80,26 +79,21 @@ class ModelContext:
 
     def curvature(self, *, temperature: float) -> Arrays:
         """`H g` of the mean loss on `logits / temperature`."""
-        values, loss, batches = self._values, self._loss, self._batches()
+        values, loss, batches, probe = self._values, self._loss, self._batches(), self.probe
 
-        def first(batch: Batch) -> list[Array]:
-            return self.probe.first(values, self._stats, batch.x, batch.y, loss, temperature)
+        def product() -> list[Array]:
+            def first(b: Batch) -> list[Array]:
+                return probe.gradient(values, self._stats, b, loss, heat=temperature, dtype=probe.exact)
 
-        g = self._mean(batches, first)
+            g = self._mean(batches, first)
+            return self._mean(batches, lambda b: probe.curvature(values, self._stats, b, loss, g, heat=temperature))
 
-        def second(batch: Batch) -> list[Array]:
-            return self.probe.second(values, self._stats, batch.x, batch.y, loss, temperature, g)
-
-        return self._named(self._mean(batches, second))
+        return self._named(probe.exactly(product))
 
     def flow(self) -> Arrays:
         """`dR/d|w|` of the all-absolute network on ones."""
         ones = _ones(self.model, self.data)
-        try:
-            found = self.probe.flow(self._values, ones, "float64")
-        except (TypeError, ValueError, tf.errors.OpError):
-            # A layer of the user's with constants of its own dtype: then in the model's precision.
-            found = self.probe.flow(self._values, ones, "float32")
+        found = self.probe.exactly(lambda: self.probe.flow(self._values, ones))
         if not all(np.isfinite(f).all() for f in found):
             raise ModelError("the synaptic flow of this model is not finite", todo="Its weights or layers overflow")
         return self._named(found)
@@ -140,7 +134,7 @@ class ModelContext:
 
     @cached_property
     def _loss(self) -> Loss:
-        return loss_for(self.model, self.loss, self._samples().batches[0])
+        return loss_for(self.model, self.loss, self._batches())
 
     def _samples(self) -> Samples:
         if self.data is None:
@@ -158,7 +152,7 @@ class ModelContext:
             yield from batch.chunks()
 
     def _gradient(self, batch: Batch) -> list[Array]:
-        return self.probe.gradient(self._values, self._stats, batch.x, batch.y, self._loss)
+        return self.probe.gradient(self._values, self._stats, batch, self._loss)
 
     @staticmethod
     def _mean(batches: Sequence[Batch], ask: Callable[[Batch], list[Array]]) -> list[Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ class Labels:
     whole: bool
     one_hot: bool
     binary: bool
+    highest: float
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ class Loss:
             name = self._guess(final, logits, y, self.labels[index])
         smooth = float(getattr(self.given, "label_smoothing", 0.0) or 0.0)
         if name in _CROSS and _on_logits(self.given, final):
+            if name.startswith("sparse") and self.labels[index].highest >= logits.shape[-1]:
+                raise DataError(
+                    f"there is a label {self.labels[index].highest:g}, and the model has {logits.shape[-1]} classes",
+                    todo="Labels count from 0",
+                )
             return tf.reduce_mean(_cross(name, logits, y, smooth))
         function = keras.losses.get(name) if isinstance(self.given, str) or self.given is None else self.given
         if function is None:
@@ -71,18 +77,12 @@ class Loss:
         return "sparse_categorical_crossentropy"
 
 
-def loss_for(model: keras.Model, given: Any, batch: Batch) -> Loss:
-    """The loss to score with: the one given, else the one the model is compiled with, else told from the labels.
-
-    Raises:
-        DataError: there are no labels.
-    """
-    if batch.y is None:
-        raise DataError("there are no labels to take a loss of", todo="Give data as (x, y), or a dataset of such pairs")
+def loss_for(model: keras.Model, given: Any, batches: Sequence[Batch]) -> Loss:
+    """The loss to score with: the one given, else the one the model is compiled with, else told from the labels."""
     if given is None and getattr(model, "compiled", False):
         given = getattr(model, "loss", None)
-    seen = tuple(_look(y) for y in keras.tree.flatten(batch.y))
-    return Loss(_simple(given), seen)
+    columns = zip(*(keras.tree.flatten(b.y) for b in batches), strict=True)
+    return Loss(_simple(given), tuple(_look(column) for column in columns))
 
 
 def total(loss: Loss, outputs: list[tuple[str, Any]], y: Any, *, temperature: float = 1.0) -> Any:
@@ -110,11 +110,11 @@ def _simple(given: Any) -> Any:
     return given
 
 
-def _look(y: Any) -> Labels:
-    a = np.asarray(y)
-    binary = bool(np.isin(a, (0, 1)).all())
-    one_hot = binary and a.ndim > 1 and a.shape[-1] > 1 and bool((a.sum(axis=-1) == 1).all())
-    return Labels(bool(np.issubdtype(a.dtype, np.integer)), one_hot, binary)
+def _look(column: Sequence[Any]) -> Labels:
+    whole = all(np.issubdtype(y.dtype, np.integer) or y.dtype == bool for y in column)
+    binary = all(bool(np.isin(y, (0, 1)).all()) for y in column)
+    one_hot = binary and all(y.ndim > 1 and y.shape[-1] > 1 and bool((y.sum(axis=-1) == 1).all()) for y in column)
+    return Labels(whole, one_hot, binary, max(float(y.max()) for y in column))
 
 
 def _name(loss: Any) -> str:

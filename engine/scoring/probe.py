@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -18,7 +18,10 @@ from engine.keys import layer_keys
 from engine.layout import Array, Kernel, kernels
 from engine.scoring.calling import call, floating, logits_of, weights_of
 from engine.scoring.losses import Loss, total
+from engine.scoring.samples import Batch
 from engine.scoring.watching import Watch
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,12 @@ class Probe:
     Attributes:
         model: a built model; it is only read.
         kernels: its prunable kernels.
+        exact: the dtype of what needs float64; float32 once a layer was met that cannot compute in it.
     """
 
     model: keras.Model
     kernels: Mapping[str, Kernel] = field(init=False)
+    exact: str = field(init=False, default="float64")
     _traced: dict[Any, Callable[..., Any]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -65,46 +70,36 @@ class Probe:
         ]
         return [b for b in found if not np.any(b.moving_mean.numpy()) and np.all(b.moving_variance.numpy() == 1)]
 
-    def gradient(self, values: Sequence[Array], stats: Stats, x: Any, y: Any, loss: Loss) -> list[Array]:
-        """Gradients of the mean loss with respect to the kernels, float32."""
-
-        def build() -> Callable[..., Any]:
-            @tf.function(reduce_retracing=True, autograph=False)
-            def run(values: list[Any], tensors: Any, x: Any, y: Any) -> Any:
-                with tf.GradientTape(watch_accessed_variables=False) as tape:
-                    tape.watch(values)
-                    value = total(loss, self._logits(values, stats, tensors, x, "float32"), y)
-                return _dense(tape.gradient(value, values, unconnected_gradients="zero"))
-
-            return run
-
-        return _arrays(
-            self._function(("gradient", *map(id, stats.norms)), build)(_tensors(values, "float32"), stats.tensors, x, y)
-        )
-
-    def first(self, values: Sequence[Array], stats: Stats, x: Any, y: Any, loss: Loss, heat: float) -> list[Array]:
-        """The same in float64, on `logits / heat`."""
-
-        def build() -> Callable[..., Any]:
-            @tf.function(reduce_retracing=True, autograph=False)
-            def run(values: list[Any], tensors: Any, x: Any, y: Any) -> Any:
-                with tf.GradientTape(watch_accessed_variables=False) as tape:
-                    tape.watch(values)
-                    value = total(loss, self._logits(values, stats, tensors, x, "float64"), y, temperature=heat)
-                return _dense(tape.gradient(value, values, unconnected_gradients="zero"))
-
-            return run
-
-        return _arrays(
-            self._function((("first", heat), *map(id, stats.norms)), build)(
-                _tensors(values, "float64"), stats.tensors, x, y
-            )
-        )
-
-    def second(
-        self, values: Sequence[Array], stats: Stats, x: Any, y: Any, loss: Loss, heat: float, g: Sequence[Array]
+    def gradient(
+        self,
+        values: Sequence[Array],
+        stats: Stats,
+        batch: Batch,
+        loss: Loss,
+        *,
+        heat: float = 1.0,
+        dtype: str = "float32",
     ) -> list[Array]:
-        """`H g` of the mean loss on `logits / heat`, by differentiating `stop_gradient(g) . gradient`, float64."""
+        """Gradients of the mean loss on `logits / heat` with respect to the kernels."""
+
+        def build() -> Callable[..., Any]:
+            @tf.function(reduce_retracing=True, autograph=False)
+            def run(values: list[Any], tensors: Any, x: Any, y: Any) -> Any:
+                with tf.GradientTape(watch_accessed_variables=False) as tape:
+                    tape.watch(values)
+                    value = total(loss, self._logits(values, stats, tensors, x, dtype), y, temperature=heat)
+                return _dense(tape.gradient(value, values, unconnected_gradients="zero"))
+
+            return run
+
+        traced = self._function(("gradient", dtype, heat, loss, *map(id, stats.norms)), build)
+        return _arrays(traced(_tensors(values, dtype), stats.tensors, batch.x, batch.y))
+
+    def curvature(
+        self, values: Sequence[Array], stats: Stats, batch: Batch, loss: Loss, g: Sequence[Array], *, heat: float
+    ) -> list[Array]:
+        """`H g` of the same loss, by differentiating `stop_gradient(g) . gradient`; in `exact`."""
+        dtype = self.exact
 
         def build() -> Callable[..., Any]:
             @tf.function(reduce_retracing=True, autograph=False)
@@ -113,18 +108,19 @@ class Probe:
                     outer.watch(values)
                     with tf.GradientTape(watch_accessed_variables=False) as inner:
                         inner.watch(values)
-                        value = total(loss, self._logits(values, stats, tensors, x, "float64"), y, temperature=heat)
+                        value = total(loss, self._logits(values, stats, tensors, x, dtype), y, temperature=heat)
                     slopes = _dense(inner.gradient(value, values, unconnected_gradients="zero"))
                     dot = tf.add_n([tf.reduce_sum(a * b) for a, b in zip(slopes, g, strict=True)])
                 return _dense(outer.gradient(dot, values, unconnected_gradients="zero"))
 
             return run
 
-        traced = self._function((("second", heat), *map(id, stats.norms)), build)
-        return _arrays(traced(_tensors(values, "float64"), stats.tensors, x, y, _tensors(g, "float64")))
+        traced = self._function(("curvature", dtype, heat, loss, *map(id, stats.norms)), build)
+        return _arrays(traced(_tensors(values, dtype), stats.tensors, batch.x, batch.y, _tensors(g, dtype)))
 
-    def flow(self, values: Sequence[Array], x: Any, dtype: str) -> list[Array]:
-        """`dR/d|w|` of the network with every parameter and statistic replaced by its absolute value."""
+    def flow(self, values: Sequence[Array], x: Any) -> list[Array]:
+        """`dR/d|w|` of the network with every parameter and statistic replaced by its absolute value; in `exact`."""
+        dtype = self.exact
 
         def build() -> Callable[..., Any]:
             own = {id(k.variable) for k in self.kernels.values()}
@@ -148,6 +144,15 @@ class Probe:
         traced = self._function(("flow", dtype), build)
         return _arrays(traced(_tensors([np.abs(v) for v in values], dtype), x))
 
+    def exactly(self, ask: Callable[[], _T]) -> _T:
+        """Asks in float64; where a layer cannot (a kernel that TensorFlow lacks, constants of its own), in float32."""
+        if self.exact == "float64":
+            try:
+                return ask()
+            except (TypeError, ValueError, tf.errors.OpError):
+                self.exact = "float32"
+        return ask()
+
     def seen(self, values: Sequence[Array], stats: Stats, x: Any, layers: tuple[str, ...]) -> dict[str, list[Seen]]:
         """What the calls of these layers received and gave, float32."""
 
@@ -163,7 +168,7 @@ class Probe:
 
             return run
 
-        found = self._function((("seen", layers), *map(id, stats.norms)), build)(
+        found = self._function(("seen", layers, *map(id, stats.norms)), build)(
             _tensors(values, "float32"), stats.tensors, x
         )
         return {key: [Seen(np.asarray(a), np.asarray(b)) for a, b in rows] for key, rows in found.items()}

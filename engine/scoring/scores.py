@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from engine import registry
 from engine.criteria.context import Arrays, Criterion
@@ -52,11 +53,15 @@ def ask(criterion: Criterion, scene: ModelContext) -> Scores:
     """The scores of one criterion in one context.
 
     Raises:
-        ModelError: the model has no prunable kernel.
+        ModelError: the model has no prunable kernel, or it cannot be called on this data.
     """
     if not scene.kernels:
         raise ModelError("the model has no kernel that could be pruned")
-    return Scores(criterion.score(scene), scene.skipped)
+    try:
+        return Scores(criterion.score(scene), scene.skipped)
+    except (TypeError, ValueError, tf.errors.OpError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"the model could not be scored: {reason}", todo="Do data and loss fit the model?") from error
 
 
 def criterion_of(criterion: Any, params: dict[str, Any]) -> Criterion:
