@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.layout import Array
 from engine.registry import register
+from engine.scopes.selecting import exact
 
 
 @register("target", "column_norm")
@@ -46,14 +47,15 @@ def column_norms(matrix: Array, mask: Array | None = None) -> Array:
     return norms
 
 
-def fading_units(norms: Array, active: Array, *, alpha: float, beta: float) -> Array:
-    """The units that go: `c_j < alpha * mu`, smallest first, at most a share `beta` of the active ones.
+def fading_units(norms: Array, active: Array, *, alpha: float, beta: float, allowed: Array | None = None) -> Array:
+    """The units that go: `c_j < alpha * mu`, smallest first, at most a share `beta` of the active ones, never all.
 
     Args:
         norms: `c_j` of all units.
         active: True where a unit is still there.
         alpha: the layer's threshold factor.
         beta: the layer's largest share.
+        allowed: False where a unit may not go, however small; None allows all.
 
     Returns:
         Their indices, the smallest norm first; empty if none stands out.
@@ -63,7 +65,9 @@ def fading_units(norms: Array, active: Array, *, alpha: float, beta: float) -> A
         return alive
     order = alive[np.argsort(norms[alive], kind="stable")]
     below: Array = order[norms[order] < alpha * norms[alive].mean()]
-    return below[: math.floor(beta * alive.size)]
+    if allowed is not None:
+        below = below[allowed[below]]
+    return below[: min(math.floor(exact(beta) * alive.size), alive.size - 1)]
 
 
 def fading_weights(matrix: Array, mask: Array, *, alpha: float, beta: float) -> Array:
@@ -90,6 +94,6 @@ def fading_weights(matrix: Array, mask: Array, *, alpha: float, beta: float) -> 
     kept = np.flatnonzero(mask)
     sizes = np.abs(matrix.reshape(-1)[kept])
     order = np.argsort(sizes, kind="stable")
-    below = order[sizes[order] < threshold][: math.floor(beta * kept.size)]
+    below = order[sizes[order] < threshold][: math.floor(exact(beta) * kept.size)]
     gone.reshape(-1)[kept[below]] = True
     return gone
