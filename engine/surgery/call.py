@@ -26,10 +26,23 @@ class Call:
     """
 
     def __init__(self, trace: Trace, op: Any, node: Any, inputs: list[Flow], flows: dict[int, Flow]) -> None:
-        self.trace, self.op, self.inputs = trace, op, inputs
+        self.trace, self.op, self.inputs, self.node = trace, op, inputs, node
         self.key = trace.key(op)
+        self.args: Any
+        self.kwargs: Any
         self.args, self.kwargs = node.arguments.fill_in(flows)
         self.shapes: list[Shape] = [tuple(x.shape) for x in node.outputs]
+
+    def inside(self, op: Any, inputs: list[Flow], shapes: list[Shape]) -> Call:
+        """A call of a layer that this one wraps, on tensors that it makes of its own."""
+        call = object.__new__(Call)
+        call.trace, call.op, call.inputs, call.key, call.node = self.trace, op, inputs, self.key, self.node
+        call.args, call.kwargs, call.shapes = tuple(inputs), {}, shapes
+        return call
+
+    def arguments(self, edit: Callable[[Any, Any, Callable[[Array], Array]], tuple[Any, Any]]) -> None:
+        """The call's own arguments follow the channels: `edit(args, kwargs, kept)` returns them anew."""
+        self.trace.arguments[id(self.node)] = edit
 
     @property
     def constants(self) -> bool:

@@ -75,6 +75,8 @@ class _Maker:
         """A nested or whole model again, over new layers."""
         if isinstance(old, keras.Sequential):
             new: Any = keras.Sequential([self.operation(layer) for layer in old._layers], name=old.name)
+            for x, y in zip(old.inputs, new.inputs, strict=True):
+                y.name = x.name
         else:
             new = self._functional(old)
         if not old._trainable:
@@ -95,11 +97,15 @@ class _Maker:
 
     def _functional(self, old: Any) -> Any:
         tensors = {id(x): self.operation(x._keras_history.operation).output for x in old.inputs}
+        for x in old.inputs:
+            tensors[id(x)].name = x.name  # what a dict of inputs is matched by
         for depth in sorted(old._nodes_by_depth, reverse=True):
             for node in old._nodes_by_depth[depth]:
                 if node.is_input or any(id(x) not in tensors for x in node.input_tensors):
                     continue
                 args, kwargs = node.arguments.fill_in(tensors)
+                if id(node) in self.plan.trace.arguments:
+                    args, kwargs = self.plan.trace.arguments[id(node)](args, kwargs, self.plan.kept)
                 made = self.operation(node.operation)(*args, **kwargs)
                 for x, y in zip(node.outputs, keras.tree.flatten(made), strict=True):
                     tensors[id(x)] = y
@@ -119,14 +125,24 @@ class _Maker:
 
     def _op(self, old: Any) -> Any:
         if id(old) in self.plan.trace.edits:
-            return type(old).from_config(self._edited(old, old.get_config()))
+            try:
+                return type(old).from_config(self._edited(old, old.get_config()))
+            except NotImplementedError:  # it cannot be written down, and need not be
+                pass
         new = copy.copy(old)
         new._inbound_nodes, new._outbound_nodes = [], []
+        if id(old) in self.plan.trace.edits:
+            vars(new).update(self._edited(old, dict(vars(new))))
         return new
 
     def _edited(self, old: Any, config: dict[str, Any]) -> dict[str, Any]:
         for edit in self.plan.trace.edits.get(id(old), ()):
             edit(config, self.plan.kept)
+        for attribute, entry in (("layer", "layer"), ("forward_layer", "layer"), ("backward_layer", "backward_layer")):
+            inner = getattr(old, attribute, None)  # wrappers hold the config of what they wrap
+            if isinstance(inner, keras.layers.Layer) and isinstance(config.get(entry), dict):
+                config[entry].pop("build_config", None)  # it would build the layer in its old size
+                self._edited(inner, config[entry]["config"])
         return config
 
     def pair(self) -> Iterator[tuple[int, Any]]:

@@ -68,19 +68,16 @@ def planned(
     trace = Trace(model)
     asked = check_units(trace, units)
     plan = plan_removal(trace, asked, minimum=minimum, round_to=round_to, priority=priority)
-    if not trace.grouped:
-        return plan
-    # Grouped layers can lose whole groups or equal offsets in each: whichever the request says, the one that takes less.
-    best, least = plan, _lost(plan)
+    # Grouped layers can lose whole groups or equal offsets in each: whichever the request says, which is the one that
+    # reaches more of it, then the one that takes less besides.
     choice = dict(trace.grouped)
     trials = [{k: not v for k, v in choice.items()}, *({**choice, k: not v} for k, v in list(choice.items())[:16])]
-    for trial in trials:
-        if least <= _asked(best, asked):
+    for trial in trials if choice else ():
+        if _cost(plan, asked) == (0, 0):
             break
         other = plan_removal(Trace(model, whole=trial), asked, minimum=minimum, round_to=round_to)
-        if _lost(other) < least and len(other.skipped) <= len(best.skipped):
-            best, least = other, _lost(other)
-    return best
+        plan = min(plan, other, key=lambda p: _cost(p, asked))
+    return plan
 
 
 def shrink(model: keras.Model, *, minimum: int = 1, round_to: int = 1, exact: bool = True) -> keras.Model:
@@ -105,10 +102,7 @@ def shrink_with_report(model: keras.Model, *, minimum: int = 1, round_to: int = 
     trace = Trace(model, constants=True)
     parts = Components(trace)
     found = silent(trace, parts, exact=exact)
-    units = {
-        key: np.flatnonzero(found.quiet[parts.of[space.labels]] & ~parts.pinned[parts.of[space.labels]])
-        for key, space in trace.spaces.items()
-    }
+    units = {key: np.flatnonzero(found.quiet[parts.of[space.labels]]) for key, space in trace.spaces.items()}
     asked = {key: numbers for key, numbers in units.items() if len(numbers)}
     plan = plan_removal(trace, asked, minimum=minimum, round_to=round_to, barred=found.barred)
     return _operate(plan, found.folds(plan))
@@ -122,15 +116,12 @@ def _operate(plan: Plan, folds: Mapping[int, Array] | None = None) -> Surgery:
     return Surgery(new, report)
 
 
-def _lost(plan: Plan) -> int:
-    return sum(len(units) for units in plan.removed.values())
-
-
-def _asked(plan: Plan, asked: Mapping[str, Array]) -> int:
-    # What was asked for, plus what other layers must lose for it even in the best case, is not known: the layers that
-    # were asked tell whether more went than was wanted.
+def _cost(plan: Plan, asked: Mapping[str, Array]) -> tuple[int, int]:
+    """How many asked units stay, and how many more than asked go in the layers that were asked."""
     removed = plan.removed
-    return _lost(plan) - sum(max(0, len(removed.get(key, ())) - len(numbers)) for key, numbers in asked.items())
+    missed = sum(len(s.units) for s in plan.skipped)
+    gone = sum(len(removed.get(key, ())) for key in asked)
+    return missed, gone - (plan.asked - missed)
 
 
 __all__ = ["Skip", "Surgery", "planned", "remove", "remove_units", "shrink", "shrink_with_report"]

@@ -61,7 +61,16 @@ def same(call: Call, x: Flow) -> Flow:
     "ops.Clip",
 )
 @rule("ops.Squareplus", "ops.SquarePlus", "ops.Sin", "ops.Cos", "ops.Erf", "ops.Reciprocal", "ops.Sign", "ops.Cast")
-@rule("ops.StopGradient", "ops.Copy", "ops.NanToNum", "ops.Round", "ops.Floor", "ops.Ceil")
+@rule(
+    "ops.StopGradient",
+    "ops.Copy",
+    "ops.NanToNum",
+    "ops.Round",
+    "ops.Floor",
+    "ops.Ceil",
+    "ops.OnesLike",
+    "ops.ZerosLike",
+)
 def pointwise(call: Call) -> Flow:
     """One number in, one number out."""
     return same(call, call.inputs[0])
