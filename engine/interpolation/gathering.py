@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.linalg import blas, lapack
+from scipy import linalg
+from scipy.linalg import blas
 
 from engine.errors import DataError
 
@@ -110,8 +111,8 @@ class Triangle(Gathered):
         if not np.isfinite(rows).all():
             raise DataError("the activations hold values that are not finite", todo="Check the weights and the inputs")
         stacked = np.asfortranarray(np.vstack([self._r, rows]))
-        factored = lapack.dgeqrf(stacked, overwrite_a=1)[0]
-        self._r = np.triu(factored[: self.units])
+        factored = linalg.qr(stacked, mode="r", overwrite_a=True, check_finite=False)[0]
+        self._r = factored[: self.units]
 
     def triangle(self) -> Array:
         """R, `(min(rows, units), units)`, upper triangular."""
