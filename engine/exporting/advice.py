@@ -12,6 +12,7 @@ from engine.errors import ModelError
 from engine.exporting import litert
 from engine.exporting.values import ExportReport
 from engine.layout import Kernel, kernels
+from engine.measurement.cutting import cut_blocks
 from engine.measurement.measuring import example_inputs
 from engine.measurement.timing import interleaved
 
@@ -30,7 +31,7 @@ def advice(model: keras.Model, report: ExportReport) -> list[str]:
     zeros = sum(int(np.count_nonzero(k.variable.numpy() == 0)) for k in found.values())
     share = zeros / total if total else 0.0
     said = [_size(report, share)]
-    said += _speed(report, share)
+    said += _speed(report)
     single = (
         share > 0.01 and blocked_share(model) < 0.95 and report.format in ("litert", "litert_sparse", "litert_float16")
     )
@@ -61,7 +62,7 @@ def blocked_share(model: keras.Model) -> float:
     for kernel in _dense_kernels(model):
         zero = kernel.variable.numpy() == 0
         zeros += int(zero.sum())
-        whole = zero[: zero.shape[0] // BLOCK * BLOCK].reshape(-1, BLOCK, zero.shape[1]).all(axis=1)
+        whole = zero[: zero.shape[0] // BLOCK * BLOCK].reshape(zero.shape[0] // BLOCK, BLOCK, zero.shape[1]).all(axis=1)
         blocked += BLOCK * int(whole.sum())
     return blocked / zeros if zeros else 1.0
 
@@ -92,16 +93,7 @@ def blocks_would_gain(model: keras.Model) -> float | None:
 
 def in_blocks(kernel: Array) -> Array:
     """The kernel `(in, out)` with as many zeros as it has, but in blocks of 4 along the inputs, the weakest first."""
-    rows = kernel.shape[0] // BLOCK * BLOCK
-    blocks = kernel[:rows].reshape(-1, BLOCK, kernel.shape[1])
-    cut = min(int(np.count_nonzero(kernel == 0)) // BLOCK, blocks.shape[0] * blocks.shape[2])
-    weakest = np.argsort(np.abs(blocks).mean(axis=1), axis=None, kind="stable")[:cut]
-    keep = np.ones(blocks.shape[0] * blocks.shape[2], bool)
-    keep[weakest] = False
-    cut_down = kernel.copy()
-    # A block that stays must not have holes: the sparse kernel would store them all the same.
-    cut_down[:rows] = (blocks * keep.reshape(blocks.shape[0], 1, blocks.shape[2])).reshape(rows, -1)
-    return cut_down
+    return cut_blocks(kernel, int(np.count_nonzero(kernel == 0)) // BLOCK, block=BLOCK)
 
 
 def _size(report: ExportReport, share: float) -> str:
@@ -118,7 +110,7 @@ def _size(report: ExportReport, share: float) -> str:
     return f"{said}."
 
 
-def _speed(report: ExportReport, share: float) -> list[str]:
+def _speed(report: ExportReport) -> list[str]:
     if report.milliseconds is None:
         return []
     one = f"One row takes {report.milliseconds:.3g} ms on one thread"

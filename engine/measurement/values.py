@@ -230,6 +230,66 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
         return next((row for row in self.latency if row.batch_size == batch_size), None)
 
 
+class RuntimeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One runtime's line in the table.
+
+    Attributes:
+        name: its name (`scipy`, `litert`, ...).
+        title: its name for people, with its version.
+        threads: threads that it used.
+        latency: its times; `speedup` is against TensorFlow's own compiled function. None where it did not run.
+        difference: largest absolute difference from TensorFlow's outputs.
+        bytes: what it needs on disk, where that is its own.
+        missing: why it did not run, or "".
+    """
+
+    name: str
+    title: str
+    threads: int = 1
+    latency: Latency | None = None
+    difference: float | None = None
+    bytes: int | None = None
+    missing: str = ""
+
+
+class Crossover(msgspec.Struct, frozen=True, kw_only=True):
+    """From which sparsity on a sparse runtime beats a dense one.
+
+    Attributes:
+        runtime: the sparse one.
+        against: the dense one.
+        batch_size: rows in a call.
+        sparsity: where they cross (between points in proportion); None where it does not win at the largest sparsity.
+        points: `(sparsity, speed-up)` as measured.
+    """
+
+    runtime: str
+    against: str
+    batch_size: int
+    sparsity: float | None
+    points: tuple[tuple[float, float], ...]
+
+
+class LayerChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes one fully connected layer fastest at a sparsity, in LiteRT on one thread.
+
+    Attributes:
+        key: the kernel's key.
+        shape: its shape.
+        sparsity: the share that goes.
+        milliseconds: measured time by way: `dense` (nothing gained), `block:4x1`, `unit`.
+        best: the fastest way.
+        speedup: dense time / its time.
+    """
+
+    key: str
+    shape: tuple[int, ...]
+    sparsity: float
+    milliseconds: dict[str, float]
+    best: str
+    speedup: float
+
+
 def finite(value: float | None) -> float | None:
     """The number, or None where it is missing, NaN or infinite."""
     return float(value) if value is not None and math.isfinite(value) else None
