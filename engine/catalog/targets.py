@@ -54,6 +54,13 @@ ENTRIES: tuple[Entry, ...] = (
             _number("gamma", "scales what is cut", 1.0, 0.0),
             _number("beta", "largest share cut in one round", 0.9, 0.0, 1.0),
             Param(name="rounds", type="int", doc="rounds (T)", default=15, low=1, high=1000),
+            Param(
+                name="baseline",
+                type="str",
+                doc="a control in the same rounds: 20 % of what is left by current weights, or by those of round 0",
+                default="none",
+                choices=("none", "lottery", "one_shot"),
+            ),
         ),
     ),
     Entry(

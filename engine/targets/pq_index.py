@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 
@@ -14,6 +16,9 @@ from engine.pq import bound, entries, keep_count, pq_index
 from engine.registry import register
 from engine.scopes.neuron import top
 from engine.scopes.selecting import keep_highest
+
+SHARE = Fraction(1, 5)
+"""What the baselines cut of what is left, each round (Frankle & Carbin 2019)."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class PqIndex:
         gamma: scales what is cut.
         beta: largest share cut in one round.
         rounds: T.
+        baseline: `none` is SAP itself; `lottery` cuts `SHARE` of what is left each round, by the weights of that round,
+            and `one_shot` the same amounts, by the weights of round 0.
     """
 
     p: float = 0.5
@@ -52,13 +59,16 @@ class PqIndex:
     gamma: float = 1.0
     beta: float = 0.9
     rounds: int = 15
+    baseline: str = "none"
 
     def final(self) -> float | None:
         """None: it follows from the weights."""
         return None
 
     def keep(self, size: int, index: float) -> int:
-        """How many of `size` weights of this PQ Index stay."""
+        """How many of `size` weights of this PQ Index stay; the baselines do not look at it, and never cut the last."""
+        if self.baseline != "none":
+            return min(size, max(1, size - math.ceil(SHARE * size)))
         return keep_count(size, index, p=self.p, q=self.q, eta=self.eta, gamma=self.gamma, beta=self.beta)
 
     def step(
@@ -68,6 +78,7 @@ class PqIndex:
         *,
         scope: str = "global",
         layouts: Mapping[str, Layout] | None = None,
+        ranked_by: Mapping[str, Array] | None = None,
     ) -> Step:
         """One SAP step: cuts the smallest |w| among the unmasked of each scope.
 
@@ -76,6 +87,7 @@ class PqIndex:
             masks: what is kept so far; None is all.
             scope: `global` (all kernels as one vector), `layer`, or `neuron` (each column on its own).
             layouts: how to read the kernels' axes.
+            ranked_by: the trained kernels of round 0, by which the baseline `one_shot` ranks.
 
         Raises:
             PruneError: the scope is another one, or p and q are not 0 < p < q.
@@ -89,7 +101,8 @@ class PqIndex:
         index = {k: m.index for k, m in own.items()}
         bounds = {k: m.bound for k, m in own.items()}
         whole = self._measure(np.concatenate([entries(w, now[k]) for k, w in weights.items()] or [np.empty(0)]))
-        scores = {k: np.where(now[k], np.abs(w), -np.inf) for k, w in weights.items()}
+        ranked = ranked_by if self.baseline == "one_shot" and ranked_by is not None else weights
+        scores = {k: np.where(now[k], np.abs(ranked[k]), -np.inf) for k in weights}
         if scope == "global":
             chosen = dict(zip(scores, keep_highest(list(scores.values()), whole.keep), strict=True))
             bounds[""] = whole.bound

@@ -94,6 +94,7 @@ class Method:
             self._end_dense(note=False)
             self.run.note("the epochs were spent before the dense phase ended: nothing was pruned", warning=True)
         self.leave()
+        self.run.series.clear()  # what follows is not this method's
         why = "every layer has given what it can" if self.memory.get("over") else "the epochs are spent"
         words = f"{why}: {self.run.sparsity():.1%} of the weights gone, {self._metric} {self.memory['accepted']:.3f}"
         self._say(words, verdict="found", layer="")
