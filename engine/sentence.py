@@ -36,7 +36,8 @@ def sentence(recipe: Recipe) -> str:
 
 def network(recipe: Recipe) -> str:
     """What it is done to: the data, the model with its sizes, and how long the training is."""
-    return f"{_named(recipe.data)}, {_named(recipe.model)}, {_many(recipe.train.epochs, 'epoch')} of training"
+    data, model = phrase("data", recipe.data), phrase("model", recipe.model)
+    return f"On {data}, with {model}, {_many(recipe.train.epochs, 'epoch')} of training."
 
 
 def goal(recipe: Recipe) -> str:
@@ -83,19 +84,8 @@ class _Words(string.Formatter):
             return format(value, format_spec)
         name, worth = value
         param = self.entry.param(name)
-        share = param is not None and (param.high == 1 or param.type == "any") and isinstance(worth, float)
-        return value_in_words(worth, is_share=share)
-
-
-def _named(part: Part) -> str:
-    """A part's name with what a reader asks first: sizes, or the file."""
-    said = []
-    for key, value in part.params.items():
-        if isinstance(value, list | tuple) and value and all(isinstance(v, int) for v in value):
-            said.append("-".join(map(str, value)))
-        elif key in ("file", "path", "npz", "folder") and value:
-            said.append(str(value).rpartition("/")[2])
-    return " ".join([part.name, *said])
+        share = param is not None and (param.high == 1 or "share" in param.doc)
+        return value_in_words(worth, is_share=share and isinstance(worth, float))
 
 
 def _many(count: int, word: str) -> str:

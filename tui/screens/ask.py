@@ -24,6 +24,7 @@ class Ask(ModalScreen[str]):
         question: one sentence.
         choices: each with the letter that gives it; the first one is chosen at the start, so it should lose nothing.
         more: what to know before answering.
+        start: the answer that is chosen at the start; without it the first.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -37,12 +38,12 @@ class Ask(ModalScreen[str]):
         border-left: thick $accuracy;
     }
     Ask Lines, Ask Menu { background: $surface; height: auto; }
-    Ask Menu { margin-top: 1; }
+    Ask Menu { margin-top: 1; max-height: 18; }
     """
 
-    def __init__(self, question: str, *choices: Choice, more: str = "") -> None:
+    def __init__(self, question: str, *choices: Choice, more: str = "", start: str = "") -> None:
         super().__init__()
-        self.question, self.choices, self.more = question, choices, more
+        self.question, self.choices, self.more, self.start = question, choices, more, start
 
     def compose(self) -> ComposeResult:
         """The question above its answers."""
@@ -59,6 +60,7 @@ class Ask(ModalScreen[str]):
         self.query_one("#question", Lines).put(told)
         menu = self.query_one(Menu)
         menu.fill([(answer, line((f" {key} ", "key"), f" {words}")) for key, words, answer in self.choices])
+        menu.choose(self.start)
         menu.focus()
 
     def action_answer(self, answer: str) -> None:
