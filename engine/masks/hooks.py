@@ -55,6 +55,20 @@ def watch_model(model: keras.Model, user: object) -> None:
     _hook(model, "make_train_function", make, user)
 
 
+def watch_gradients(
+    optimizer: Any, watcher: Callable[[Sequence[Any], Sequence[Any]], None], *, on: bool = True
+) -> None:
+    """Shows a watcher the gradients of each step, masked entries included, before weights change; or no longer.
+
+    The optimizer must be watched already, and the train function be made anew afterwards.
+    """
+    watchers = getattr(vars(innermost(optimizer)).get("apply"), "watchers", [])
+    if on:
+        watchers.append(watcher)
+    elif watcher in watchers:
+        watchers.remove(watcher)
+
+
 def release(owner: Any, name: str, user: object) -> None:
     """Takes a user off a hook; the last one puts the method back."""
     hook = vars(owner).get(name)
@@ -107,6 +121,8 @@ def _apply(optimizer: Any, plain: Callable[..., Any]) -> Callable[..., Any]:
     def apply(grads: Any, trainable_variables: Any = None) -> Any:
         grads = list(grads)
         variables = optimizer._trainable_variables if trainable_variables is None else list(trainable_variables)
+        for watcher in apply.watchers:  # type: ignore[attr-defined]
+            watcher(grads, variables)
         result = plain(masked_gradients(grads, variables), None if trainable_variables is None else variables)
         if optimizer.use_ema:
             for variable in variables:
@@ -116,6 +132,7 @@ def _apply(optimizer: Any, plain: Callable[..., Any]) -> Callable[..., Any]:
                         average.assign(times(average, held.mask))
         return result
 
+    apply.watchers = []  # type: ignore[attr-defined]
     return apply
 
 

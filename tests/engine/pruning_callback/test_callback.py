@@ -1,0 +1,347 @@
+from __future__ import annotations
+
+import itertools
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import engine
+from engine.errors import PruneError, UnknownName
+from engine.pruning_callback import Pruning
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(64, 6)).astype("float32"), RNG.integers(0, 3, 64)
+STEPS = 8  # an epoch of batches of 8
+
+
+def net(optimizer: Any = "adam", **compile_args: Any) -> keras.Model:
+    keras.utils.set_random_seed(2)
+    inputs = keras.Input((6,))
+    x = keras.layers.Dense(10, activation="relu", name="a")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(3, name="b", dtype="float32")(x))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, **{"jit_compile": False, **compile_args})
+    return model
+
+
+def fit(model: keras.Model, *callbacks: Any, epochs: int = 2, **kw: Any) -> Any:
+    return model.fit(X, Y, batch_size=8, epochs=epochs, verbose=0, callbacks=list(callbacks), **kw)
+
+
+def gone(model: keras.Model) -> int:
+    return sum(int((v.numpy() == 0).sum()) for v in model.weights if v.path.endswith("kernel"))
+
+
+TOTAL = 60 + 30
+
+
+def test_cubic_meets_every_step_and_the_end_whatever_the_frequency() -> None:
+    model = net()
+    pruning = Pruning(sparsity=0.8, begin=2, end=13, frequency=4)
+    history = fit(model, pruning)
+    assert [e.step for e in pruning.history] == [2, 6, 10, 13]
+    # s_t = 0.8 - 0.8 (1 - (t - 2) / 11)^3
+    wanted = [0.8 - 0.8 * (1 - (t - 2) / 11) ** 3 for t in (2, 6, 10, 13)]
+    np.testing.assert_allclose([e.target for e in pruning.history], wanted)
+    assert [round(e.sparsity * TOTAL) for e in pruning.history] == [int(w * TOTAL + 1e-9) for w in wanted]
+    assert gone(model) == 72
+    assert history.history["sparsity"][-1] == pytest.approx(0.8)
+
+
+def test_shares_of_training() -> None:
+    pruning = Pruning(sparsity=0.5, begin=0.25, end=0.5, frequency=100)
+    fit(net(), pruning)
+    assert [e.step for e in pruning.history] == [4, 8]
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: keras.optimizers.Muon(0.02, use_ema=True),
+        lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.AdamW(0.02, global_clipnorm=1.0)),
+        lambda: keras.optimizers.SGD(0.1, momentum=0.9, gradient_accumulation_steps=2),
+    ],
+)
+def test_optimizers(optimizer: Any) -> None:
+    model = net(optimizer())
+    fit(model, Pruning(sparsity=0.8, end=0.75, frequency=3))
+    assert gone(model) == 72
+
+
+def test_xla() -> None:
+    model = net(jit_compile=True, steps_per_execution=4)
+    fit(model, Pruning(sparsity=0.8, end=0.75, frequency=4))
+    assert gone(model) == 72
+
+
+def test_mirrored_strategy_and_mixed_precision() -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+            model = net(keras.optimizers.Adam(0.02))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert type(model.optimizer).__name__ == "LossScaleOptimizer"
+    pruning = Pruning("movement", sparsity=0.8, end=0.75, frequency=3)
+    fit(model, pruning)
+    assert gone(model) == 72
+
+
+def test_one_shot_prunes_at_the_end_and_a_second_fit_tunes_what_is_left() -> None:
+    model = net()
+    pruning = Pruning(schedule="one_shot", scope="layer", sparsity=0.5)
+    fit(model, pruning, epochs=1)
+    assert [e.step for e in pruning.history] == [STEPS]
+    assert pruning.masks is not None
+    assert pruning.masks.sparsities() == {"a/kernel": 0.5, "b/kernel": 0.5}
+    before = model.get_weights()[0]
+    fit(model, pruning, epochs=1)
+    after = model.get_weights()[0]
+    np.testing.assert_array_equal(before == 0, after == 0)
+    assert not np.array_equal(before, after)
+    pruning.masks.detach()
+
+
+def test_one_shot_chooses_by_the_averages_that_stay() -> None:
+    # With use_ema the weights are overwritten after the last epoch; magnitudes must be those of the averages.
+    model = net(keras.optimizers.SGD(0.5, use_ema=True))
+    fit(model, Pruning(schedule="one_shot", sparsity=0.5))
+    twin = net(keras.optimizers.SGD(0.5, use_ema=True))
+    fit(twin)
+    keep = engine.choose(engine.score(twin, "magnitude"), 0.5)
+    np.testing.assert_array_equal(model.get_weights()[0] != 0, keep["a/kernel"])
+
+
+def test_at_init_keeps_what_snip_says_of_the_first_weights() -> None:
+    model = net()
+    keep = engine.choose(engine.score(model, "snip", (X, Y)), 0.7)
+    pruning = Pruning("snip", schedule="at_init", sparsity=0.7, data=(X, Y))
+    fit(model, pruning, epochs=1)
+    assert [e.step for e in pruning.history] == [0]
+    np.testing.assert_array_equal(model.get_weights()[0] != 0, keep["a/kernel"])
+
+
+def test_iterative_rewinds_to_the_start() -> None:
+    model = net(keras.optimizers.Adam(0.05))
+    start = model.get_weights()
+    seen: dict[int, list[Any]] = {}
+
+    class Look(keras.callbacks.Callback):  # type: ignore[misc, valid-type]
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            seen[epoch] = [*self.model.get_weights(), int(self.model.optimizer.iterations.numpy())]
+
+    pruning = Pruning(schedule="iterative", share=0.5, rewind="init", sparsity=0.75)
+    fit(model, pruning, Look(), epochs=3)
+    assert [(e.step, round(e.sparsity * TOTAL)) for e in pruning.history] == [(8, 45), (16, 67)]
+    masks = pruning.masks.arrays() if pruning.masks else {}
+    np.testing.assert_array_equal(seen[2][0], np.where(masks["a/kernel"], start[0], 0))
+    np.testing.assert_array_equal(seen[2][1], start[1])  # the bias, too
+    assert seen[2][-1] == 0  # and the optimizer
+
+
+def test_iterative_rewinds_to_an_early_step_or_not_at_all() -> None:
+    model = net()
+    early: list[Any] = []
+    look = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: early.append(model.get_weights()[1]) if len(early) < 2 else None
+    )
+    state: list[Any] = []
+    after = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: state.append(model.get_weights()[1]))
+    pruning = Pruning(schedule="iterative", rounds=1, rewind="early", rewind_to=2, sparsity=0.5)
+    fit(model, pruning, look, after)
+    np.testing.assert_array_equal(state[1], early[1])
+    kept = Pruning(schedule="iterative", rounds=1, rewind="none", sparsity=0.5)
+    fit(net(), kept)
+    assert [e.step for e in kept.history] == [8]
+
+
+def test_sap_prunes_as_its_index_says() -> None:
+    model = net()
+    pruning = Pruning(schedule="iterative", target="pq_index", rounds=2, rewind="none", scope="layer")
+    kept: list[int] = []
+
+    class Look(keras.callbacks.Callback):  # type: ignore[misc, valid-type]
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if len(kept) == 0 and batch == STEPS - 1:  # before Pruning, which comes after it
+                kept.append(engine.sap_keep(self.model.get_weights()[0]))
+
+    fit(model, Look(), pruning, epochs=3)
+    assert pruning.masks is not None
+    assert len(pruning.history) == 2
+    assert 0 < int(pruning.masks.arrays()["a/kernel"].sum()) <= kept[0]
+
+
+@pytest.mark.parametrize("grow", ["gradient", "random"])
+def test_drop_grow_moves_and_keeps_the_count(grow: str) -> None:
+    model = net(keras.optimizers.Adam(0.05))
+    counts: list[int] = []
+    places: list[Any] = []
+
+    class Look(keras.callbacks.Callback):  # type: ignore[misc, valid-type]
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            masks = pruning.masks.arrays()  # type: ignore[union-attr]
+            counts.append(sum(int(m.sum()) for m in masks.values()))
+            places.append(masks["a/kernel"])
+
+    pruning = Pruning(schedule="drop_grow", grow=grow, frequency=4, end=0.75, sparsity=0.5, scope="erk")
+    fit(model, pruning, Look())
+    assert [e.step for e in pruning.history] == [0, 4, 8]
+    assert set(counts) == {45}
+    assert not np.array_equal(places[0], places[-1])
+    weights = model.get_weights()[0]
+    assert (weights[~places[-1]] == 0).all()
+
+
+def test_rigl_grows_where_the_last_gradient_is_largest() -> None:
+    from engine.schedules.drop_grow import DropGrow, move
+
+    start = net().get_weights()
+    model = net(keras.optimizers.SGD(0.0))  # weights stand still, so the gradient can be taken again
+    pruning = Pruning(schedule="drop_grow", frequency=2, end=4, share=0.5, sparsity=0.5, scope="layer")
+    masks: list[Any] = []
+    look = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: masks.append(pruning.masks.arrays())  # type: ignore[union-attr]
+    )
+    model.fit(X, Y, batch_size=64, epochs=4, verbose=0, callbacks=[pruning, look])
+    twin = net()
+    for i, key in ((0, "a/kernel"), (2, "b/kernel")):
+        twin.weights[i].assign(np.where(masks[0][key], start[i], 0))
+    with tf.GradientTape() as tape:
+        loss = twin.compute_loss(X, Y, twin(X, training=True))
+    grads = tape.gradient(loss, twin.trainable_variables)
+    share = DropGrow(share=0.5, end=4).moving(2, 4)
+    for i, key in ((0, "a/kernel"), (2, "b/kernel")):
+        wanted = move(twin.weights[i].numpy(), masks[0][key], np.abs(grads[i].numpy()), share).mask
+        np.testing.assert_array_equal(masks[1][key], wanted)
+        assert not np.array_equal(masks[1][key], masks[0][key])
+
+
+def test_movement_adds_up_over_the_steps() -> None:
+    # Plain SGD: w changes by -lr g each step, so -sum w g can be read off the path of the weights.
+    model = net(keras.optimizers.SGD(0.05))
+    path: list[Any] = []
+    look = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: path.append(model.get_weights()[0].astype(np.float64))
+    )
+    pruning = Pruning("movement", schedule="one_shot", sparsity=0.5, scope="layer")
+    last: list[Any] = []
+    end = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: last.append(model.get_weights()[0]))
+    fit(model, look, end, pruning, epochs=1)
+    path.append(last[0].astype(np.float64))
+    scores = sum(w * (after - w) / 0.05 for w, after in itertools.pairwise(path))
+    keep = engine.choose({"k": np.asarray(scores)}, 0.5)["k"]
+    assert pruning.masks is not None
+    np.testing.assert_array_equal(pruning.masks.arrays()["a/kernel"], keep)
+
+
+@pytest.mark.parametrize(
+    ("params", "check"),
+    [
+        ({"granularity": "block:2x1"}, lambda m: (m.reshape(3, 2, 10).all(1) | ~m.reshape(3, 2, 10).any(1)).all()),
+        ({"granularity": "1:2"}, lambda m: (m.reshape(3, 2, 10).sum(1) == 1).all()),
+        ({"scope": "neuron"}, lambda m: (m.sum(0) == 3).all()),
+        ({"scope": "global", "skip": ["b"]}, lambda m: m.sum() == 30),
+    ],
+)
+def test_granularities_and_scopes(params: dict[str, Any], check: Any) -> None:
+    pruning = Pruning(schedule="at_init", sparsity=0.5, **params)
+    fit(net(), pruning, epochs=1)
+    assert pruning.masks is not None
+    assert check(pruning.masks.arrays()["a/kernel"])
+
+
+def test_a_flops_budget_and_a_size_budget() -> None:
+    model = net()
+    pruning = Pruning(schedule="at_init", target={"size": 0.5})
+    fit(model, pruning, epochs=1)
+    # 103 parameters, 13 of them biases: at most 51 may stay, and the search is as fine as its 12 trials.
+    assert 50 <= 103 - gone(model) <= 51
+    fast = Pruning(target={"flops": 0.5}, end=0.5, frequency=4)
+    fit(net(), fast)
+    assert fast.history[-1].sparsity == pytest.approx(0.5, abs=0.1)
+
+
+def test_steps_per_execution_meets_its_multiples_and_says_what_it_cannot() -> None:
+    exact = Pruning(sparsity=0.8, begin=0, end=12, frequency=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(net(steps_per_execution=4), exact)
+    assert [e.step for e in exact.history] == [0, 4, 8, 12]
+    model = net(steps_per_execution=3)
+    odd = Pruning(sparsity=0.8, begin=0, end=12, frequency=4)
+    with pytest.warns(UserWarning, match="up to 2 steps later"):
+        fit(model, odd)
+    # Executions end at 3, 6, 8, 11, 14, 16.
+    assert [(e.planned, e.step) for e in odd.history] == [(0, 0), (4, 6), (8, 8), (12, 14)]
+    assert gone(model) == 72
+
+
+def test_a_dataset_of_unknown_size() -> None:
+    def batches() -> Any:
+        for i in range(0, 64, 8):
+            yield X[i : i + 8], Y[i : i + 8]
+
+    signature = (tf.TensorSpec((None, 6)), tf.TensorSpec((None,), tf.int64))
+    data = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    with pytest.raises(PruneError, match="total_steps"):
+        net().fit(data, verbose=0, shuffle=False, callbacks=[Pruning(sparsity=0.5, end=0.5)])
+    pruning = Pruning(sparsity=0.5, end=0.5, frequency=100, total_steps=16)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*ran out of data")
+        net().fit(data, epochs=2, verbose=0, shuffle=False, callbacks=[pruning])
+    assert [e.step for e in pruning.history] == [0, 8]
+
+
+def test_a_fit_that_begins_later_catches_up() -> None:
+    pruning = Pruning(sparsity=0.8, begin=0, end=12, frequency=4)
+    fit(net(), pruning, epochs=3, initial_epoch=1)
+    assert [e.step for e in pruning.history] == [8, 12]
+
+
+def test_a_fit_that_ends_early_says_so_and_the_next_goes_on() -> None:
+    model = net()
+    pruning = Pruning(sparsity=0.8, begin=0, end=12, frequency=4)
+    with pytest.warns(UserWarning, match="before the schedule did"):
+        fit(model, pruning, epochs=1)
+    fit(model, pruning, epochs=1)
+    assert [e.step for e in pruning.history] == [0, 4, 8, 12]
+    assert gone(model) == 72
+
+
+def test_restored_weights_are_masked_again() -> None:
+    model = net()
+    best = keras.callbacks.EarlyStopping("loss", mode="max", patience=5, restore_best_weights=True)  # the first epoch
+    fit(model, best, Pruning(sparsity=0.8, begin=8, end=12, frequency=4))
+    assert gone(model) == 72
+
+
+def test_a_saved_model_needs_none_of_this(tmp_path: Any) -> None:
+    model = net()
+    fit(model, Pruning(sparsity=0.8, end=0.5, frequency=4))
+    model.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    assert gone(loaded) == 72
+
+
+def test_what_does_not_go_is_said_at_once() -> None:
+    with pytest.raises(UnknownName, match="magnitude"):
+        Pruning("magnitud", sparsity=0.5)
+    with pytest.raises(PruneError, match="begin"):
+        Pruning(sparsity=0.5, begn=3)
+    with pytest.raises(PruneError, match="not said once"):
+        Pruning()
+    with pytest.raises(PruneError, match="outside"):
+        Pruning(sparsity=1.5)
+    with pytest.raises(PruneError, match="scores on data"):
+        Pruning("snip", sparsity=0.5)
+    with pytest.raises(PruneError, match="recipe"):
+        Pruning(schedule="dynamic", sparsity=0.5)
+    with pytest.raises(PruneError, match="recipe"):
+        Pruning(target={"accuracy_drop": 0.01})
+    with pytest.raises(PruneError, match="rounds"):
+        fit(net(), Pruning(schedule="iterative", rounds=30, sparsity=0.9), epochs=2)
+    assert engine.Pruning is Pruning
