@@ -71,17 +71,32 @@ def held(folder: Path) -> bool:
     return False
 
 
+class Reader:
+    """Reads a journal that may still grow; torn lines wait for their rest, lines that mean nothing are passed over."""
+
+    def __init__(self, folder: Path) -> None:
+        """Args: folder: the run's; it need not have a journal yet."""
+        self._path, self._offset = folder / NAME, 0
+
+    def more(self, *, after: int = 0, most: int = 1 << 18) -> list[AnyEvent] | None:
+        """The next events numbered after `after`, out of some `most` bytes; None when there is no whole line left."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                lines = file.readlines(most)
+        except OSError:
+            return None
+        if lines and not lines[-1].endswith(b"\n"):
+            lines.pop()
+        self._offset += sum(map(len, lines))
+        return [e for line in lines if _numbered(line) > after and (e := parse(line)) is not None] if lines else None
+
+
 def read(folder: Path, *, after: int = 0) -> Iterator[AnyEvent]:
-    """The events of a run in order, those numbered after `after`; lines that cannot be understood are passed over."""
-    try:
-        file = (folder / NAME).open("rb")
-    except OSError:
-        return
-    with file:
-        for line in file:
-            event = parse(line)
-            if event is not None and event.seq > after:
-                yield event
+    """The events of a run in order, those numbered after `after`."""
+    reader = Reader(folder)
+    while (events := reader.more(after=after)) is not None:
+        yield from events
 
 
 def parse(line: bytes) -> AnyEvent | None:
@@ -93,6 +108,21 @@ def parse(line: bytes) -> AnyEvent | None:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return message if isinstance(message, Event) else None
+
+
+class _Number(msgspec.Struct):
+    seq: int = 0
+
+
+_numbers = msgspec.json.Decoder(_Number)
+
+
+def _numbered(line: bytes) -> int:
+    """The number of a line's event, without reading the rest of it."""
+    try:
+        return _numbers.decode(line).seq
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return 0
 
 
 class Journal:

@@ -25,7 +25,7 @@ from engine.keeping import Keeper, save
 from engine.running.control import Cancelled, Control
 from engine.serving import Server
 
-Execute: TypeAlias = Callable[..., None]
+Execute: TypeAlias = Callable[..., object]
 ENGINE = "engine.running.executing:execute"
 CODES = {"done": 0, "failed": 1, "stopped": 130}
 VANISHED = 3
@@ -108,22 +108,22 @@ class Worker:
         signal.set_wakeup_fd(-1)
         self.journal.close()
 
-    def emit(self, message: AnyEvent | Progress) -> None:
-        """Takes a durable event into the journal, or shows progress."""
+    def emit(self, message: AnyEvent | Progress) -> int | None:
+        """Takes a durable event into the journal and gives its number, or shows progress."""
         if isinstance(message, Progress):
             self.server.progress(message)
-            return
+            return None
         event = self.journal.append(message)
         self.keeper.seen(event)
         self.server.published(fresh=isinstance(event, Started | PhaseBegan | Finished))
+        return event.seq
 
     def work(self, execute: str, *, resume: bool) -> int:
         """Executes the folder's recipe; every way to end leaves a `Finished` in the journal."""
         before = self.journal.last
         try:
             self._executed(execute, resume=resume)
-            ended = self.journal.session.state in CODES and self.journal.last > before
-            ending = None if ended else Finished(state="failed", words="the run ended and did not say how")
+            ending = Finished(state="failed", words="the run ended and did not say how")
         except Cancelled:
             ending = Finished(state="stopped", words="stopped on request")
         except PruneError as error:
@@ -139,12 +139,12 @@ class Worker:
                 where=_where(error),
                 todo=f"This is a fault of the program. The whole of it is in {self.folder / folders.LOG}.",
             )
-        if ending is not None:
-            try:
+        try:
+            if self.journal.last == before or self.journal.session.state not in CODES:
                 self.emit(ending)
-            except RunnerError as error:
-                print(error, file=sys.stderr)  # noqa: T201 - this is worker.log
-                return CODES["failed"]
+        except RunnerError as error:
+            print(error, file=sys.stderr)  # noqa: T201 - this is worker.log
+            return CODES["failed"]
         return CODES[self.journal.session.state]
 
     def _executed(self, execute: str, *, resume: bool) -> None:
@@ -187,7 +187,7 @@ def _first_line(error: BaseException) -> str:
 
 def _where(error: BaseException) -> str:
     """The last place of ours in a traceback."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
     ours = [f for f in frames if Path(f.filename).is_relative_to(_ENGINE)] or frames
     return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
 

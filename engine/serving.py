@@ -33,6 +33,7 @@ _LONGEST_COMMAND = 1 << 16
 _BEAT = 0.01  # publishing wakes this thread at most so often: it must not contend with training
 _PROGRESS = 0.05
 _WATCH = 1.0
+_COMING = 0.05
 
 
 def runtime_folder() -> Path:
@@ -102,6 +103,7 @@ class Server(threading.Thread):
         self._progress: Progress | None = None
         self._count = 0
         self._closing: float | None = None
+        self._patience = 0.0
         self._peers: dict[int, _Peer] = {}
         self._selector = selectors.DefaultSelector()
         self._woken = False
@@ -138,6 +140,7 @@ class Server(threading.Thread):
 
     def close(self, *, patience: float = 2.0) -> None:
         """Gives clients `patience` seconds to take the rest, then ends the thread and leaves no socket behind."""
+        self._patience = patience
         self._closing = time.monotonic() + patience
         self._wake()
         if self.is_alive():
@@ -177,7 +180,12 @@ class Server(threading.Thread):
     def _done(self) -> bool:
         if self._closing is None:
             return False
-        return time.monotonic() >= self._closing or not any(self._owed(peer) for peer in self._peers.values())
+        left = self._closing - time.monotonic()
+        if left <= 0:
+            return True
+        # Whoever just came is still heard: its connection or its `attach` may be on the way.
+        coming = self._patience - left < _COMING or any(p.offset is None for p in self._peers.values())
+        return not (coming and self._patience - left < 5 * _COMING) and not any(map(self._owed, self._peers.values()))
 
     def _owed(self, peer: _Peer) -> bool:
         return bool(peer.outbox) or (peer.offset is not None and peer.offset < self._journal.end)
@@ -243,8 +251,15 @@ class Server(threading.Thread):
                 self._control.cancel()
             case Pause():
                 self._control.pause()
+                self._tell_held()
             case Resume():
                 self._control.resume()
+                self._tell_held()
+
+    def _tell_held(self) -> None:
+        """Shows at once that the run is held, or goes on: what it told last may be all it tells for long."""
+        state = self._journal.session.state
+        self.progress(self._progress or Progress(phase=state))
 
     def _pump(self, peer: _Peer) -> None:
         """Sends what the client takes now."""
@@ -280,7 +295,10 @@ class Server(threading.Thread):
         if progress is None or peer.told == count or now - peer.progressed < _PROGRESS:
             return False
         peer.told, peer.progressed = count, now
-        peer.outbox = memoryview(encode(progress))
+        held = self._control.paused
+        peer.outbox = memoryview(
+            encode(progress if progress.paused == held else msgspec.structs.replace(progress, paused=held))
+        )
         return True
 
     def _watch(self) -> None:
