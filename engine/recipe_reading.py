@@ -95,7 +95,9 @@ class _Reader:
     def problem(self, path: Path, message: str) -> Any:
         key = ".".join(map(str, path))
         source = next((s for p, s in self.overridden.items() if path[: len(p)] == p), None)
-        self.problems.append(f"{source or self.document.where(path)}: {key + ': ' if key else ''}{message}")
+        place = source or self.document.where(path)
+        shown = "" if not key or place == f"--set {key}" else f"{key}: "
+        self.problems.append(f"{place}: {shown}{message}")
         return _BAD
 
     # ---- overrides -------------------------------------------------------------------------------------------------
@@ -192,13 +194,14 @@ class _Reader:
 
     def part(self, kind: catalog.Kind, value: Any, path: Path) -> Any:
         entries = catalog.entries(kind)
+        at = (*path, "name") if isinstance(value, dict) and "name" in value else path
         if isinstance(value, str):
             value = _spelled(value, kind)
         elif kind == "granularity" and isinstance(value, int | float):
             value = {"name": str(value)}
         if not isinstance(value, dict):
             return self.problem(path, f"expected the name of a {kind} or a mapping with `name`, got {_said(value)}")
-        name, at = value.get("name"), (*path, "name") if "name" in value else path
+        name = value.get("name")
         if name is None:
             named = [k for k in value if k in entries]
             if len(named) != 1:

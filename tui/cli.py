@@ -36,10 +36,10 @@ class _Group(click.Group):
             sys.exit(BAD_INPUT)
 
 
-def _do(module: str, name: str, **given: Any) -> None:
+def _do(module: str, function: str, /, **given: Any) -> None:
     """Calls a command's function in its own module, and leaves with its exit code."""
-    function: Callable[..., int | None] = getattr(import_module(f"tui.commands.{module}"), name)
-    code = function(**given)
+    act: Callable[..., int | None] = getattr(import_module(f"tui.commands.{module}"), function)
+    code = act(**given)
     sys.exit(code or DONE)
 
 
@@ -64,7 +64,7 @@ def main(context: click.Context, runs: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
 @click.option("--detach", is_flag=True, help="Start the run and return; follow it with `prune-tui attach`.")
 @click.pass_obj
-def run(group_runs: Path | None, preset: str, overrides: tuple[str, ...], runs: Path | None, **flags: bool) -> None:
+def run(group_runs: Path | None, /, preset: str, overrides: tuple[str, ...], runs: Path | None, **flags: bool) -> None:
     """Run a PRESET (its name, or a recipe file) without a screen.
 
     The last line names the session's file. Exit codes: 0 done, 1 failed, 2 bad input, 130 cancelled.
@@ -78,7 +78,7 @@ def run(group_runs: Path | None, preset: str, overrides: tuple[str, ...], runs: 
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
 @click.option("--detach", is_flag=True, help="Start the run and return.")
 @click.pass_obj
-def resume(group_runs: Path | None, name: str, runs: Path | None, **flags: bool) -> None:
+def resume(group_runs: Path | None, /, name: str, runs: Path | None, **flags: bool) -> None:
     """Go on with a RUN that was stopped or killed, from its last checkpoint."""
     _do("run", "resume", name=name, runs=runs or group_runs, **flags)
 
@@ -88,7 +88,7 @@ def resume(group_runs: Path | None, name: str, runs: Path | None, **flags: bool)
 @_RUNS
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
 @click.pass_obj
-def attach(group_runs: Path | None, name: str, runs: Path | None, *, as_json: bool) -> None:
+def attach(group_runs: Path | None, /, name: str, runs: Path | None, *, as_json: bool) -> None:
     """Follow a RUN that is going on, or replay one that has ended. Ctrl-C leaves it running."""
     _do("run", "attach", name=name, runs=runs or group_runs, as_json=as_json)
 
@@ -97,7 +97,7 @@ def attach(group_runs: Path | None, name: str, runs: Path | None, *, as_json: bo
 @click.argument("name", metavar="RUN")
 @_RUNS
 @click.pass_obj
-def stop(group_runs: Path | None, name: str, runs: Path | None) -> None:
+def stop(group_runs: Path | None, /, name: str, runs: Path | None) -> None:
     """Stop a RUN that is going on; what there is is saved."""
     _do("run", "stop", name=name, runs=runs or group_runs)
 
@@ -113,7 +113,7 @@ def presets(*, as_json: bool) -> None:
 @_RUNS
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_obj
-def sessions(group_runs: Path | None, runs: Path | None, *, as_json: bool) -> None:
+def sessions(group_runs: Path | None, /, runs: Path | None, *, as_json: bool) -> None:
     """List what was run, newest first."""
     _do("listing", "sessions", runs=runs or group_runs, as_json=as_json)
 
@@ -123,7 +123,7 @@ def sessions(group_runs: Path | None, runs: Path | None, *, as_json: bool) -> No
 @_RUNS
 @click.option("--yaml", "as_yaml", is_flag=True, help="Print the session's YAML.")
 @click.pass_obj
-def show(group_runs: Path | None, name: str, runs: Path | None, *, as_yaml: bool) -> None:
+def show(group_runs: Path | None, /, name: str, runs: Path | None, *, as_yaml: bool) -> None:
     """Show the session of a RUN (a name, a part of one, `last`, or a folder)."""
     _do("showing", "show", name=name, runs=runs or group_runs, as_yaml=as_yaml)
 
@@ -146,7 +146,7 @@ def doctor() -> None:
 @click.argument("name", metavar="RUN")
 @_RUNS
 @click.pass_obj
-def relay(group_runs: Path | None, name: str, runs: Path | None) -> None:
+def relay(group_runs: Path | None, /, name: str, runs: Path | None) -> None:
     """Copy bytes between standard input and output and the socket of a RUN (for ssh)."""
     _do("run", "relay", name=name, runs=runs or group_runs)
 

@@ -275,7 +275,9 @@ class Run:
         """Writes a checkpoint: the run can go on from exactly here."""
         if self.folder is None:
             return
-        optimizer = {} if self.optimizer is None else {v.path: v.numpy() for v in self.optimizer.variables}
+        # Keras numbers optimizers' names as it makes them, so their variables are told apart by their order.
+        held = [] if self.optimizer is None else self.optimizer.variables
+        optimizer = {str(i): v.numpy() for i, v in enumerate(held)}
         arrays = {"weights": self.weights(), "optimizer": optimizer, "masks": self.mask_arrays()}
         arrays |= {f"kept {name}": group for name, group in self.arrays.items()}
         state = {

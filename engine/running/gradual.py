@@ -78,9 +78,10 @@ class DropGrow:
         kernels_ = kernels(run.model)
         rng = np.random.default_rng(run.seed("grow", step))
         if self.schedule.grow == "gradient":
-            growth = {k: np.abs(g) for k, g in dense_gradients(run, seed=run.seed("grow", step)).items()}
+            gradients = dense_gradients(run, seed=run.seed("grow", step))
+            growth: dict[str, Array] = {k: np.abs(g) for k, g in gradients.items()}
         else:
-            growth = {k: rng.random(m.shape) for k, m in masks.items()}
+            growth = {k: np.asarray(rng.random(m.shape)) for k, m in masks.items()}
         moves = {k: move(kernels_[k].variable.numpy(), m, growth[k], share) for k, m in masks.items()}
         moved, grown = {k: m.mask for k, m in moves.items()}, {k: m.grown for k, m in moves.items()}
         run.masks.update(moved, reset=grown)

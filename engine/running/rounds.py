@@ -43,7 +43,7 @@ def round_of(index: int, count: int) -> Callable[[Run], None]:
 
 
 def round_sparsity(run: Run, share: float, rounds: int | None, index: int) -> Fraction:
-    """The exact sparsity after round `index` (from 0): ceil(share * left) go, or equal ratios where rounds are given."""
+    """The exact sparsity after a round: ceil(share * left) go, or equal ratios where rounds are given."""
     from engine.running.plan import target_sparsity
 
     assert run.recipe.prune is not None

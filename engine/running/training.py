@@ -98,8 +98,8 @@ def train(
             on_epoch()
         run.say(
             EpochEnded(
-                epoch=run.done if control else run.epoch, phase=phase, control=control, loss=number(loss), metric=number(metric),
-                validation=number(validation), validation_loss=number(validation_loss), sparsity=run.sparsity(),
+                epoch=run.done if control else run.epoch, phase=phase, control=control,
+                loss=number(loss), metric=number(metric), validation=number(validation), validation_loss=number(validation_loss), sparsity=run.sparsity(),
                 counts=run.counts(), learning_rate=float(run.optimizer.learning_rate), series=dict(run.series),
                 seconds=time.perf_counter() - began,
             )
@@ -134,9 +134,8 @@ def _fit_optimizer(run: Run, rate: Callable[[float], float] | None, total: int) 
     if run.masks is not None:
         run.masks.watch(run.optimizer)
     if kept:
-        for variable in run.optimizer.variables:
-            if variable.path in kept:
-                variable.assign(kept[variable.path])
+        for i, variable in enumerate(run.optimizer.variables):
+            variable.assign(kept[str(i)])
 
 
 class _Loop:
@@ -202,7 +201,8 @@ class _Loop:
             phase=self.phase, epoch=min(self.run.done + 1, self.epochs), epochs=self.epochs, step=at,
             steps=self.steps.per_epoch, loss=number(self.sums[0] / seen), metric=number(self.sums[1] / seen),
             sparsity=0.0 if self.run.masks is None else self.run.sparsity(), rate=self.rate * self.steps.batch_size,
-            share=behind / max(total, 1), seconds_left=(total - behind) / self.rate if self.rate else None, paused=paused,
+            share=behind / max(total, 1), paused=paused,
+            seconds_left=(total - behind) / self.rate if self.rate else None,
         )  # fmt: skip
 
 

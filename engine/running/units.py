@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.choosing import choose
 from engine.events import Surgery
 from engine.registry import make
 from engine.running.context import Run
-from engine.surgery import LayerUnits, Report, layer_units, shrink_with_report, unit_masks
+from engine.surgery import LayerUnits, Report, kept_units, layer_units, shrink_with_report, unit_masks
 
 Array = np.ndarray[Any, Any]
 
@@ -35,48 +34,6 @@ def unit_masks_at(run: Run, sparsity: float | Fraction, *, seed: int) -> dict[st
     )
     remember(run, units, kept)
     return unit_masks(run.model, kept)
-
-
-def kept_units(
-    units: Mapping[str, LayerUnits],
-    scores: Mapping[str, Array],
-    sparsity: float | Fraction,
-    *,
-    scope: str = "layer",
-    params: Mapping[str, Any] | None = None,
-    before: Mapping[str, Array] | None = None,
-) -> dict[str, Array]:
-    """Which units stay, by layer key; units that are coupled count once, for the first layer that makes them.
-
-    A layer keeps at least its best unit: without it nothing would pass.
-
-    Args:
-        units: of every layer. scores: of the same layers, higher = keep; a layer without stays whole.
-        sparsity: the share of the units that can go.
-        scope: over which units the choice is made.
-        params: of the scope.
-        before: what is left already; what is gone stays gone.
-    """
-    owned: dict[str, list[int]] = {}
-    seen: set[int] = set()
-    for key, layer in units.items():
-        if key not in scores:
-            continue
-        for number in np.flatnonzero(layer.free):
-            group = int(layer.group[number])
-            if group not in seen:
-                seen.add(group)
-                owned.setdefault(key, []).append(int(number))
-    pool = {key: np.asarray(scores[key], np.float64)[numbers] for key, numbers in owned.items()}
-    within = {key: np.asarray(before[key], bool)[owned[key]] for key in pool if before and key in before}
-    chosen = choose(pool, sparsity, granularity="unit", scope=scope, within=within or None, **(params or {}))
-    gone: set[int] = set()
-    for key, numbers in owned.items():
-        stays = np.asarray(chosen[key], bool).copy()
-        if not stays.any() and len(numbers) == units[key].units:
-            stays[int(np.argmax(pool[key]))] = True
-        gone |= {int(units[key].group[n]) for n, stay in zip(numbers, stays, strict=True) if not stay}
-    return {key: ~np.isin(layer.group, list(gone)) for key, layer in units.items() if key in scores}
 
 
 def remember(run: Run, units: Mapping[str, LayerUnits], kept: Mapping[str, Array]) -> None:

@@ -22,6 +22,7 @@ _HOMES: dict[str, str] = {
     "LayerChange": "report",
     "Report": "report",
     "rule": "rules",
+    "kept_units": "choosing",
     "LayerUnits": "units",
     "column_norms": "units",
     "layer_units": "units",

@@ -23,11 +23,8 @@ def doctor() -> int:
             problems.append(f"{name} is not installed; install prune-tui again")
     for name, what in (("tf2onnx", "ONNX export"), ("onnxruntime", "ONNX in the table of runtimes")):
         _say(name, metadata.version(name) if util.find_spec(name) else f"not installed (only needed for {what})")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        import tensorflow as tf
-
-        _say("devices", ", ".join(d.name for d in tf.config.list_physical_devices()))
+        _say("devices", _devices())
     except Exception as error:  # whatever breaks TensorFlow's import is what the doctor is asked for
         problems.append(f"TensorFlow cannot be imported: {error}")
     _say("cpus", str(os.cpu_count()))
@@ -47,6 +44,20 @@ def doctor() -> int:
     for problem in problems:
         _say("problem", problem)
     return 1 if problems else 0
+
+
+def _devices() -> str:
+    # Native code writes to the standard error of the process, whatever Python thinks it is.
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        from engine.running.executing import environment
+
+        return ", ".join(environment()["devices"])
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
 
 
 def _existing(path: os.PathLike[str]) -> str:

@@ -45,7 +45,7 @@ def sessions(*, runs: Path | None, as_json: bool) -> int:
     found = folders.listed(folders.runs_folder(runs))
     rows = [
         {
-            "run": item.folder.name,
+            "run": Path(item.folder).name,
             "state": item.state,
             "sparsity": f"{item.summary.sparsity:.1%}",
             "dense": _short(item.summary.dense_metric),
