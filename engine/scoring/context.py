@@ -11,8 +11,10 @@ import keras
 import numpy as np
 
 from engine.criteria.context import Arrays
+from engine.criteria.unit_context import NormValues
 from engine.errors import DataError, ModelError
 from engine.layout import Array, Kernel
+from engine.scoring import around
 from engine.scoring.losses import Loss, loss_for
 from engine.scoring.probe import Probe, Seen, Stats
 from engine.scoring.samples import Batch, Samples, samples
@@ -119,6 +121,28 @@ class ModelContext:
         for batch in self._chunks():
             yield self.probe.seen(self._values, self._stats, batch.x, tuple(layers))
 
+    # ---- of units (engine.criteria.unit_context) --------------------------------------------------------------------
+
+    def scales(self) -> Arrays:
+        """|gamma| of every BatchNorm, by the variable's key."""
+        return around.scales(self)
+
+    def norms(self) -> Mapping[str, NormValues]:
+        """By kernel key, the BatchNorm that directly follows."""
+        return around.norms(self)
+
+    def activations(self, *, needed: bool = False) -> Iterator[Arrays]:
+        """What units end in, by kernel key, a batch at a time."""
+        return around.activations(self, needed=needed)
+
+    def leaders(self) -> list[str]:
+        """Kernel keys that make every group of coupled units."""
+        return around.leaders(self)
+
+    def pivots(self) -> Arrays:
+        """Relative pivots of what the units' readers read, by layer key."""
+        return around.pivots(self)
+
     # ---- what all of them need -------------------------------------------------------------------------------------
 
     @cached_property
@@ -180,7 +204,7 @@ def context(
         DataError: the data cannot be read.
     """
     found = samples(data)
-    if not model.built or not model.weights:
+    if not model.built or (found is not None and not model.weights):
         if found is None:
             raise ModelError("the model is not built yet: its weights do not exist", todo="Give data, or build it")
         model(found.batches[0].cut(0, 1).x, training=False)

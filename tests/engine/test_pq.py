@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import engine
+from engine.errors import PruneError
+from engine.pq import bound, keep_count
+
+# methods.md §3: share pruned in one step of i.i.d. weights, (p, q) = (1, 2) and (0.5, 1).
+ORACLES = {"normal": (0.3634, 0.1528), "uniform": (0.25, 0.1111), "laplace": (0.5, 0.2146)}
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_share_pruned_of_known_distributions(name):
+    rng = np.random.default_rng(1)
+    weights = rng.uniform(-1, 1, 400_000) if name == "uniform" else getattr(rng, name)(size=400_000)
+    for (p, q), expected in zip(((1, 2), (0.5, 1)), ORACLES[name], strict=True):
+        share = 1 - engine.sap_keep(weights, p, q) / weights.size
+        assert share == pytest.approx(expected, abs=2e-3)
+
+
+def test_index_by_hand():
+    # d = 4, one entry: I(1, 2) = 1 - 4^(1/2 - 1) * 1 / 1 = 1/2, the upper bound; I(0.5, 1) = 1 - 4^(1 - 2) = 3/4.
+    assert engine.pq_index([0, -3, 0, 0], 1, 2) == pytest.approx(0.5)
+    assert engine.pq_index([0, -3, 0, 0]) == pytest.approx(0.75)
+    # (3, 4): ||w||_1 = 7, ||w||_2 = 5, I = 1 - 7 / (5 sqrt 2).
+    assert engine.pq_index([3, -4], 1, 2) == pytest.approx(1 - 7 / (5 * math.sqrt(2)))
+
+
+@pytest.mark.parametrize("weights", [[], [0.0, 0.0], [2.0, -2.0, 2.0], [1e-30] * 5])
+def test_index_is_zero(weights):
+    assert engine.pq_index(weights) == pytest.approx(0, abs=1e-12)
+
+
+def test_small_p_and_float32_do_not_overflow():
+    weights = np.random.default_rng(0).normal(size=100_000).astype(np.float32)
+    # E|w|^p to the 1/p tends to exp(E log|w|) as p tends to 0: sqrt(pi/2) times that for q = 1.
+    limit = 1 - math.exp(-(np.euler_gamma + math.log(2)) / 2) * math.sqrt(math.pi / 2)
+    assert engine.pq_index(weights, 0.001, 1.0) == pytest.approx(limit, abs=5e-3)
+    assert engine.pq_index(weights * 1e30) == pytest.approx(engine.pq_index(weights), rel=1e-6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 60), st.data())
+def test_k_equal_weights_among_zeros_keep_k(d, data):
+    k = data.draw(st.integers(1, d))
+    w = np.zeros(d)
+    w[:k] = 0.3
+    assert engine.sap_keep(w, beta=1.0) == k
+    assert engine.sap_keep(w, 1, 2, beta=1.0) == k
+
+
+def test_counts_are_exact():
+    # m = ceil(r) = 71 of 100: 29 go. In floating point floor(100 * (1 - 71 / 100)) is 29, but 0.29 * 100 is 28.999.
+    assert keep_count(100, 1 - 0.71, p=0.5, q=1.0) == 71
+    assert keep_count(100, 0.75, p=0.5, q=1.0, beta=0.29) == 100 - 29
+    assert keep_count(100, 0.75, p=0.5, q=1.0, gamma=0.29) == 100 - math.floor(0.29 * 75)
+    assert keep_count(100, 0.0, p=0.5, q=1.0, gamma=5) == 100
+    assert keep_count(10, 0.9, p=0.5, q=1.0, gamma=1, beta=0.9) == 1
+    assert keep_count(0, 0.0) == 0
+
+
+def test_eta_lowers_the_bound():
+    # (1 + eta)^(-q/(q-p)) with q = 1, p = 0.5 is (1 + eta)^-2.
+    assert bound(100, 0.0, eta=1.0) == pytest.approx(25)
+    assert engine.sap_keep(np.ones(100), eta=1.0) == 25
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.floats(-10, 10), min_size=1, max_size=50), st.floats(0.01, 100))
+def test_index_is_bounded_and_scale_free(weights, scale):
+    w = np.array(weights)
+    value = engine.pq_index(w)
+    assert 0 <= value <= 1 - w.size ** (1 - 2) + 1e-9
+    if np.abs(w).max() > 1e-100:
+        assert engine.pq_index(w * scale) == pytest.approx(value, abs=1e-9)
+    assert 0 <= engine.sap_keep(w) <= w.size
+
+
+@pytest.mark.parametrize(("p", "q"), [(1, 1), (2, 1), (0, 1), (-1, 1)])
+def test_norms_must_be_in_order(p, q):
+    with pytest.raises(PruneError, match="0 < p < q"):
+        engine.pq_index([1.0], p, q)
+
+
+def test_what_is_not_finite_is_said():
+    with pytest.raises(PruneError, match="finite"):
+        engine.pq_index([1.0, np.nan])
