@@ -99,7 +99,8 @@ def train(
         run.say(
             EpochEnded(
                 epoch=run.done if control else run.epoch, phase=phase, control=control,
-                loss=number(loss), metric=number(metric), validation=number(validation), validation_loss=number(validation_loss), sparsity=run.sparsity(),
+                loss=number(loss), metric=number(metric), validation=number(validation),
+                validation_loss=number(validation_loss), sparsity=run.sparsity(),
                 counts=run.counts(), learning_rate=float(run.optimizer.learning_rate), series=dict(run.series),
                 seconds=time.perf_counter() - began,
             )

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.events import Surgery
+from engine.events import Result, Surgery
+from engine.keys import variable_keys
 from engine.registry import make
 from engine.running.context import Run
 from engine.surgery import LayerUnits, Report, kept_units, layer_units, shrink_with_report, unit_masks
@@ -25,9 +26,8 @@ def unit_masks_at(run: Run, sparsity: float | Fraction, *, seed: int) -> dict[st
     prune = run.recipe.prune
     assert prune is not None
     criterion = make("criterion", prune.criterion.name, prune.criterion.params)
-    scores = score_units(
-        run.model, criterion, sample(run, criterion, seed=seed), seed=seed, pool=prune.granularity.get("group", "sum")
-    )
+    pool = prune.granularity.get("group", "sum")
+    scores = score_units(run.model, criterion, sample(run, criterion, seed=seed), seed=seed, pool=pool)
     units = layer_units(run.model)
     kept = kept_units(
         units, scores, sparsity, scope=prune.scope.name, params=prune.scope.params, before=_kept_before(run)
@@ -57,22 +57,31 @@ def _kept_before(run: Run) -> dict[str, Array] | None:
 
 
 def interpolate_units(run: Run, *, samples: int) -> None:
-    """Writes the units that are gone as mixtures of those that stay (methods.md §5); the model is smaller afterwards.
+    """Writes the units that are gone as mixtures of those that stay, into the layers that read them (methods.md §5)."""
+    from engine.interpolation.compressing import agreement_of, fold
 
-    The mixtures come from the model as it was before pruning: the dense one.
-    """
-    from engine.interpolation import interpolate_with_report
-
-    if run.masks is None or run.dense is None:
-        run.note("nothing is pruned, so there is nothing to interpolate", warning=True)
+    gone = {key: numbers for key, numbers in run.memory.get("units", {}).items() if numbers}
+    if run.masks is None or run.dense is None or not gone:
+        run.note("no units are gone, so there is nothing to interpolate", warning=True)
         return
-    kept = _kept_before(run) or {}
     rows = np.random.default_rng(run.seed("interpolate")).permutation(len(run.data.x_train))[:samples]
-    keep = {key: np.flatnonzero(k).tolist() for key, k in kept.items() if not k.all()}
-    model, report = interpolate_with_report(run.dense, run.data.x_train[rows], keep=keep)
-    run.replace(model)
-    if report.agreement is not None:
-        run.note(f"agrees with the dense model on {report.agreement:.1%} of these inputs")
+    x, masks, now = run.data.x_train[rows], run.mask_arrays(), run.weights()
+    # The mixtures are of what the removed units computed: for this, their last weights come back.
+    before = {key: np.where(mask, now[key], run.arrays["dense"][key]) for key, mask in masks.items()}
+    for key, variable in variable_keys(run.model).items():
+        if key in before:
+            variable.assign(before[key])
+    fits, skipped = fold(run.model, x, gone)
+    run.masks.apply()
+    for fit in fits:
+        made = f"{fit.before} inputs made from the {fit.after} that are left"
+        run.note(f"{fit.reader}: {made}, relative error {fit.error:.2%}")
+    for layer, reason in skipped.items():
+        run.note(f"{layer} is not interpolated: {reason}", warning=True)
+    agreement = agreement_of(run.dense, run.model, run.data.x_val)
+    if agreement is not None:
+        run.say(Result(name="agreement", value=agreement))
+        run.note(f"predicts the same class as the dense model on {agreement:.1%} of the validation inputs")
 
 
 def shrink_run(run: Run) -> None:
