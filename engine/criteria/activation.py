@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.criteria.context import Arrays, Context
+from engine.criteria.unit_context import UnitContext
 from engine.registry import register
 
 
@@ -25,3 +26,13 @@ class Activation:
         """The products; kernels whose input cannot be seen (inside a recurrent loop) are skipped."""
         norms = context.input_norms()
         return {key: np.abs(w) * norms[key] for key, w in context.weights().items() if key in norms}
+
+    def units(self, context: UnitContext) -> Arrays:
+        """Mean |activation| of each unit, behind its nonlinearity, over samples and positions."""
+        totals: Arrays = {}
+        rows: dict[str, int] = {}
+        for batch in context.activations():
+            for key, made in batch.items():
+                totals[key] = totals.get(key, 0) + np.abs(made).sum(axis=0, dtype=np.float64)
+                rows[key] = rows.get(key, 0) + len(made)
+        return {key: total / rows[key] for key, total in totals.items()}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.criteria.context import Array, Arrays, Context
+from engine.criteria.unit_context import UnitContext
 from engine.registry import register
 
 
@@ -19,6 +20,10 @@ class Random:
     def score(self, context: Context) -> Arrays:
         """Uniform draws that depend on the context's seed and the kernel's key only."""
         return {key: uniform(context.seed, key, kernel.shape) for key, kernel in context.kernels.items()}
+
+    def units(self, context: UnitContext) -> Arrays:
+        """One draw a group of coupled units, so that large groups are favoured no more than small ones."""
+        return {key: uniform(context.seed, key, (context.kernels[key].units,)) for key in context.leaders()}
 
 
 def uniform(seed: int, key: str, shape: tuple[int, ...]) -> Array:

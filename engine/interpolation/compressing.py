@@ -101,6 +101,19 @@ def interpolate(
     ).model
 
 
+def interpolate_with_report(model: keras.Model, x: Any, **how: Any) -> tuple[keras.Model, Compression]:
+    """As `interpolate`, with the report beside the model: errors, sizes, what was skipped, agreement, FLOPs.
+
+    Args:
+        model: as for `interpolate`.
+        x: as for `interpolate`.
+        **how: what `compress` takes: `keep`, `epsilon`, `flops` or `size`; `batch_size`, `method`, `agree_on`,
+            `on_fit`.
+    """
+    made = compress(model, x, **how)
+    return made.model, made
+
+
 def compress(
     model: keras.Model,
     x: Any,

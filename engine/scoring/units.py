@@ -39,8 +39,8 @@ def score_units(
         data: what the criterion scores on, as in `engine.score`: inputs alone do where no labels are needed.
         loss: as in `engine.score`.
         seed: for criteria that draw.
-        pool: `sum`, `mean` or `max` over a group; None gives the criterion's own numbers, by kernel (or gamma, or layer)
-            key.
+        pool: `sum`, `mean` or `max` over a group; None gives the criterion's own numbers, by the key of a kernel
+            (of a gamma: bn_scale; of a layer: interpolative).
         **params: the criterion's own.
 
     Returns:
