@@ -59,8 +59,8 @@ class Pruning(keras.callbacks.Callback):  # type: ignore[misc, valid-type]
     (`EarlyStopping(restore_best_weights=True)`), so that it has the last word.
 
     Times given as whole numbers are steps and stay as given, also where they lie beyond this `fit`; decimals up to 1.0
-    are shares of it. With `steps_per_execution` above 1, Keras gives control back only at the end of an execution: events
-    that do not fall there come late, and a warning says by how much.
+    are shares of it. With `steps_per_execution` above 1, Keras gives control back only at the end of an execution:
+    events that do not fall there come late, and a warning says by how much.
 
     Args:
         criterion: a name of the catalog or an instance. `movement` adds up its scores during training.
