@@ -24,7 +24,18 @@ from typing import Any
 
 import msgspec
 
-PRELOAD = ("tensorflow", "keras", "engine.runner", "engine.running.executing")
+# Everything that a usual run imports sooner or later. What runs an op when imported has no place here: a test looks.
+PRELOAD = (
+    "tensorflow",
+    "keras",
+    "sklearn.datasets",
+    "engine.runner",
+    "engine.recipe_reading",
+    "engine.running.executing",
+    "engine.running.context",
+    "engine.running.plan",
+    "engine.measurement.measuring",
+)
 _CHILD_SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 

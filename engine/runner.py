@@ -121,6 +121,7 @@ class Worker:
     def work(self, execute: str, *, resume: bool) -> int:
         """Executes the folder's recipe; every way to end leaves a `Finished` in the journal."""
         before = self.journal.last
+        self.emit(Progress(phase="loading"))  # importing TensorFlow takes seconds, and is no silence
         try:
             self._executed(execute, resume=resume)
             ending = Finished(state="failed", words="the run ended and did not say how")

@@ -13,8 +13,8 @@ import pytest
 from engine import journal
 from engine.client import Client, Run
 from engine.errors import RunnerError
-from engine.events import Started
-from engine.recipe import Recipe, Train
+from engine.events import MasksChanged, Started
+from engine.recipe import Recipe, Train, load_recipe
 from engine.session import Session
 from engine.warming import Nursery
 
@@ -138,18 +138,58 @@ async def test_a_spare_becomes_the_worker_of_one_run_and_is_replaced(tmp_path: P
     assert Session.load(run.folder).state == "stopped"
 
 
-async def test_with_tensorflow_it_has_one_thread_and_has_run_no_op(tmp_path: Path) -> None:
-    async with Nursery(spare=False) as nursery:
-        assert not nursery.warm
-        run = await Client(nursery=nursery, execute=WORK).start_run(recipe("quick"), tmp_path)  # waits for the imports
-        assert nursery.warm
-        assert (await nursery.ready())["seconds"] > 0
-        facts = await nursery.facts()
-        assert facts == {"threads": 1, "tensorflow": True, "ops": False}
-        assert await run.wait(patience=20)
-        assert started(run).environment["tensorflow"] is True
-        began = time.monotonic()
-        run = await Client(nursery=nursery, execute=WORK).start_run(recipe("quick"), tmp_path)
-        assert await run.wait(patience=20)
-        assert time.monotonic() - began < 2.0  # an import alone takes longer
-        assert await nursery.facts() == facts
+TINY = """
+schema: 1
+name: tiny
+data: digits
+model: {name: mlp, hidden: [16]}
+train: {epochs: 2, batch_size: 64}
+prune: {criterion: magnitude, target: {sparsity: 0.5}, repair: {name: fine_tune, epochs: 2}}
+measure: {latency: null}
+"""
+
+
+async def test_with_tensorflow_it_runs_no_op_and_what_it_forks_trains_and_resumes_exactly(tmp_path: Path) -> None:
+    async with Nursery(spare=False) as nursery, asyncio.timeout(200):
+        await no_op_was_run(nursery, tmp_path)
+        await killed_and_resumed_is_as_if_it_had_not_been(nursery, tmp_path)
+        assert await nursery.facts() == {"threads": 1, "tensorflow": True, "ops": False}
+
+
+async def no_op_was_run(nursery: Nursery, runs: Path) -> None:
+    assert not nursery.warm
+    run = await Client(nursery=nursery, execute=WORK).start_run(recipe("quick"), runs)  # waits for the imports
+    assert nursery.warm
+    assert (await nursery.ready())["seconds"] > 0
+    assert await nursery.facts() == {"threads": 1, "tensorflow": True, "ops": False}
+    assert await run.wait(patience=20)
+    assert started(run).environment["tensorflow"] is True
+
+
+async def killed_and_resumed_is_as_if_it_had_not_been(nursery: Nursery, runs: Path) -> None:
+    (runs / "tiny.yaml").write_text(TINY)
+    tiny, client = load_recipe(runs / "tiny.yaml"), Client(nursery=nursery)
+    whole = await client.start_run(tiny, runs)
+    assert await last_state(whole) == "done"
+    torn = await client.start_run(tiny, runs)
+    async for message in torn.messages():
+        if isinstance(message, MasksChanged) and torn.process is not None:
+            os.kill(torn.process.pid, signal.SIGKILL)
+    assert Session.load(torn.folder).words == "the worker was killed by signal 9 (SIGKILL); out of memory?"
+    assert await last_state(await client.resume_run(torn.folder)) == "done"
+    sessions = [Session.load(run.folder) for run in (whole, torn)]
+    rows = [[(e.epoch, e.phase, e.loss, e.metric, e.validation, e.sparsity) for e in s.epochs] for s in sessions]
+    assert rows[0] == rows[1]
+    assert len(rows[0]) == 4
+    assert sessions[0].counts == sessions[1].counts
+    assert sessions[0].sparsity == 0.5
+    assert sessions[0].pruned["metric"] == sessions[1].pruned["metric"]
+
+
+async def last_state(run: Run) -> str:
+    """Follows a run to its end."""
+    session = Session()
+    async for message in run.messages():
+        session = session.apply(message)
+    assert Session.load(run.folder) == session, run.log_tail()
+    return session.state
