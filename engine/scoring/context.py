@@ -220,15 +220,11 @@ def _ones(model: keras.Model, data: Samples | None) -> Any:
     """One all-ones sample; open sizes (a sequence's length) are those of the data, else 32."""
     if data is not None:
         return keras.tree.map_structure(np.ones_like, data.batches[0].cut(0, 1).x)
-    try:
-        inputs = model.inputs
-        structure = getattr(model, "_inputs_struct", inputs)
-        inputs = structure if inputs is not None and len(keras.tree.flatten(structure)) == len(inputs) else inputs
-    except (AttributeError, ValueError):
-        inputs = None
-    if inputs:
-        made = keras.tree.map_structure(lambda t: _one(t.shape, t.dtype), inputs)
-        return made[0] if isinstance(made, list | tuple) and len(made) == 1 else made
+    inputs = getattr(model, "_inputs_struct", None)
+    if inputs is None and isinstance(model, keras.Sequential):
+        inputs = model.inputs[0]
+    if inputs is not None:
+        return keras.tree.map_structure(lambda t: _one(t.shape, t.dtype), inputs)
     shape = getattr(model, "_build_shapes_dict", None) or {}
     first = next(iter(shape.values()), None)
     if not isinstance(first, tuple | list):

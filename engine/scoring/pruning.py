@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from engine import catalog
+from engine import catalog, registry
 from engine.choosing import check_params, choose
-from engine.granularity import parse
+from engine.granularity import Unit, parse
 from engine.layout import Array
 from engine.scopes.selecting import exact
 from engine.scoring.context import ModelContext, context
@@ -98,24 +98,57 @@ def find_masks(
     """
     given = dict(params or {})
     own = catalog.get("criterion", criterion) if isinstance(criterion, str) else None
-    made = criterion_of(criterion, {k: v for k, v in given.items() if own and own.param(k)})
     grain = parse(granularity)
     entries = [catalog.get("granularity", grain.name)]
     entries += [catalog.get("scope", scope)] if isinstance(scope, str) else []
     check_params(given, *entries, *([own] if own else []))
+    made = _made(criterion, {k: v for k, v in given.items() if own and own.param(k)}, by_unit=isinstance(grain, Unit))
     rest = {k: v for k, v in given.items() if any(e.param(k) for e in entries)}
     steps = iterations or int(getattr(made, "iterations", 1))
     layouts = {key: k.layout for key, k in scene.kernels.items()}
-    masks = dict(within or {})
+    masks, kept = dict(within or {}), None
     for step, share in enumerate(path(sparsity, steps), start=1):
-        scores = ask(made, scene.under(masks))
-        keep = within if getattr(made, "revives", False) else masks
-        masks = choose(
-            scores, share, granularity=granularity, scope=scope, layouts=layouts, within=keep or None, **rest
-        )
+        now = scene.under(masks)
+        if isinstance(grain, Unit):
+            masks, kept = _units(now, made, share, scope, {"group": grain.group, **rest}, kept)
+        else:
+            gone = within if getattr(made, "revives", False) else masks
+            masks = choose(
+                ask(made, now),
+                share,
+                granularity=granularity,
+                scope=scope,
+                layouts=layouts,
+                within=gone or None,
+                **rest,
+            )
         if on_step is not None:
             on_step(step, steps, masks)
     return masks
+
+
+def _made(criterion: Any, params: dict[str, Any], *, by_unit: bool) -> Any:
+    if by_unit:
+        return registry.make("criterion", criterion, params) if isinstance(criterion, str) else criterion
+    return criterion_of(criterion, params)
+
+
+def _units(
+    scene: ModelContext,
+    criterion: Any,
+    sparsity: Fraction,
+    scope: Any,
+    params: dict[str, Any],
+    before: Mapping[str, Array] | None,
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Weight masks that silence units, and the units that stay by layer key."""
+    from engine.scoring.units import columns
+    from engine.surgery import kept_units, layer_units, pool_columns, unit_masks
+
+    pool = params.pop("group")
+    scores = pool_columns(scene.model, columns(criterion, scene), pool=pool)
+    kept = kept_units(layer_units(scene.model), scores, sparsity, scope=scope, params=params, before=before)
+    return unit_masks(scene.model, kept), kept
 
 
 def path(sparsity: float, steps: int) -> list[Fraction]:
