@@ -32,8 +32,8 @@ class ColumnNorm:
         """
         norms = context.norms()
         scores: Arrays = {}
-        for key, columns in unit_columns(context).items():
-            kernel = context.kernels[key]
+        for key, kernel in context.kernels.items():
+            columns = np.asarray(kernel.layout.columns(np.asarray(context.weights()[key], np.float64)))
             factor = fold_factor(norms[key]) if key in norms else np.ones(columns.shape[1])
             lengths = np.sqrt(np.square(columns).sum(axis=0)) * factor
             kept = np.count_nonzero(columns, axis=0)

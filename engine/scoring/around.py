@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from engine.criteria.columns import reads_heads
 from engine.criteria.context import Array, Arrays
 from engine.criteria.unit_context import NormValues
 from engine.keys import layer_keys, variable_keys
@@ -49,23 +50,19 @@ def activations(scene: ModelContext, *, needed: bool) -> Iterator[Arrays]:
     following, layers = Following(scene.model), layer_keys(scene.model)
     names = {id(layer): key for key, layer in layers.items()}
     ends: dict[str, tuple[str, Any]] = {}  # the layer that is heard, and the operation that is applied to what it gives
-    done: set[str] = set()
-    for key, kernel in scene.kernels.items():
-        if kernel.layer_key in done:
-            continue  # a layer's units are heard once, whatever kernels make them
+    # A layer's units are heard once, whatever kernels make them: the last one (a separable layer's pointwise kernel).
+    for key, kernel in {k.layer_key: (key, k) for key, k in scene.kernels.items()}.values():
         last, active = following.end(layers[kernel.layer_key])
         if needed and not active:
             scene.skip(key, "no activation follows it")
         elif id(last) in names:
             ends[key] = names[id(last)], None
-            done.add(kernel.layer_key)
         else:
             before = _maker(following, last, names)
             if before is None:
                 scene.skip(key, f"its activation {last.name} is no layer and cannot be heard")
             else:
                 ends[key] = before, last
-                done.add(kernel.layer_key)
     if not ends:
         return
     for heard in scene.outputs(list(dict.fromkeys(layer for layer, _ in ends.values()))):
@@ -92,7 +89,7 @@ def leaders(scene: ModelContext) -> list[str]:
         if space is None:
             continue
         mine = components.of[space.labels]
-        if len(mine) == kernel.units and not seen[mine].all():
+        if len(mine) == kernel.units and not reads_heads(kernel) and not seen[mine].all():
             found.append(key)
             seen[mine] = True
     return found

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from engine import registry
+from engine.criteria.columns import reads_heads
 from engine.criteria.context import Arrays, Criterion, UnitCriterion
 from engine.errors import ModelError, PruneError
 from engine.granularity import Unit
@@ -71,8 +72,12 @@ def columns(criterion: Any, scene: ModelContext) -> Arrays:
         PruneError: it scores neither units nor weights.
     """
     if isinstance(criterion, UnitCriterion):
-        return criterion.units(scene)
+        found = criterion.units(scene)
+        # Attention's output projection reads the heads: rows of a consumer are not counted.
+        return {key: s for key, s in found.items() if key not in scene.kernels or not reads_heads(scene.kernels[key])}
     if isinstance(criterion, Criterion):
         unit = Unit()
-        return {key: unit.pool(s, scene.kernels[key].layout) for key, s in criterion.score(scene).items()}
+        weights = criterion.score(scene)
+        kept = {key: s for key, s in weights.items() if not reads_heads(scene.kernels[key])}
+        return {key: unit.pool(s, scene.kernels[key].layout) for key, s in kept.items()}
     raise PruneError(f"{type(criterion).__name__} is no criterion", todo="Give a name of the catalog or an instance")

@@ -181,6 +181,28 @@ def test_nested_models_and_ops():
     assert [v.mean() for v in own.values()] == pytest.approx([1.0, 1.0])
 
 
+def test_attention_recurrent_and_separable_layers():
+    i = keras.Input((6, 16))
+    x = layers.Dense(8, name="embed")(i)
+    x = layers.Add()([x, layers.MultiHeadAttention(4, 5, name="mha")(x, x)])
+    x = layers.LSTM(7, name="lstm")(x)
+    model = shaken(keras.Model(i, layers.Dense(3, name="out")(x)))
+    scores = engine.score_units(model, "l2_norm")
+    heads = [np.asarray(v, np.float64) for v in (model.get_layer("mha").weights[n] for n in (0, 2, 4))]
+    assert scores["mha"] == pytest.approx(sum(np.linalg.norm(h, axis=(0, 2)) for h in heads), rel=1e-6)
+    width = np.asarray(model.get_layer("mha").weights[6], np.float64).reshape(20, 8)
+    assert scores["embed"] == pytest.approx(column(model, "embed", 2) + np.linalg.norm(width, axis=0), rel=1e-6)
+    cell = model.get_layer("lstm").cell
+    both = [np.asarray(k, np.float64).reshape(-1, 4, 7) for k in (cell.kernel, cell.recurrent_kernel)]
+    assert scores["lstm"] == pytest.approx(sum(np.linalg.norm(k, axis=(0, 1)) for k in both), rel=1e-6)
+    images = shaken(
+        keras.Sequential([keras.Input((5, 5, 2)), layers.SeparableConv2D(4, 3, name="s"), layers.Conv2D(1, 1)])
+    )
+    x = RNG.normal(size=(3, 5, 5, 2)).astype(np.float32)
+    seen = np.abs(images.get_layer("s")(x).numpy()).mean((0, 1, 2))
+    assert engine.score_units(images, "activation", x)["s"] == pytest.approx(seen, rel=1e-5)
+
+
 def test_errors_say_what_to_do(model, x):
     with pytest.raises(UnknownName, match="l2_norm"):
         engine.score_units(model, "l2norm")
