@@ -91,9 +91,8 @@ class Finder:
         return search.best if search.best is not None else 1.0
 
     def _units(self, sparsity: float | Fraction) -> Masking:
-        from engine.surgery import kept_units
         from engine.scoring.units import score_units
-        from engine.surgery import layer_units, unit_masks
+        from engine.surgery import kept_units, layer_units, unit_masks
 
         model, chosen = self.scene.model, dict(self.sentence.chosen)
         pool = chosen.pop("group", "sum")

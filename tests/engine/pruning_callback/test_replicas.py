@@ -20,7 +20,7 @@ def trained(scope, **pruning):
         inputs = keras.Input((6,))
         hidden = keras.layers.Dense(10, activation="relu", name="a")(inputs)
         model = keras.Model(inputs, keras.layers.Dense(3, name="b")(hidden))
-        optimizer = keras.optimizers.AdamW(0.05, global_clipnorm=0.5, use_ema=True)
+        optimizer = keras.optimizers.SGD(0.1, momentum=0.9, use_ema=True)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(optimizer, loss, jit_compile=False)
     callback = engine.Pruning(sparsity=0.8, end=4, frequency=2, **pruning)
