@@ -31,6 +31,8 @@ _HOMES: dict[str, str] = {
     "score": "engine.scoring.scores",
     "score_units": "engine.scoring.units",
     "prune": "engine.scoring.pruning",
+    "sensitivity": "engine.running.adaptive.sensing",
+    "auto_recipe": "engine.automatic",
 }
 
 

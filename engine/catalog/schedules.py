@@ -164,4 +164,26 @@ ENTRIES: tuple[Entry, ...] = (
             Param(name="recovery", type="int", doc="epochs a pruned state has to recover", default=3, low=0),
         ),
     ),
+    Entry(
+        kind="schedule",
+        name="sensitivity",
+        title="Sensitivity (each layer alone)",
+        family="By itself",
+        summary="Each layer is pruned alone at every sparsity; then all at once, each as far as it can bear.",
+        formula="s_l = max s with metric(dense) - metric(layer l alone at s) <= accuracy_drop",
+        source="Han et al. 2015, section 4; Li et al. 2017, section 3.2",
+        when="To see which layers matter, and for shares of its own for each. With target accuracy_drop or sparsity.",
+        words="once, with shares from each layer's sensitivity",
+        params=(
+            Param(
+                name="sparsities",
+                type="floats",
+                doc="sparsities at which each layer is tried alone",
+                default=(0.0, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99),
+                low=0.0,
+                high=1.0,
+            ),
+        ),
+        needs=frozenset({"data", "labels"}),
+    ),
 )

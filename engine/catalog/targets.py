@@ -34,7 +34,24 @@ ENTRIES: tuple[Entry, ...] = (
         source="the compression loop of deployment tools; cf. He et al. 2018 (AMC)",
         when="When accuracy is what is promised and size is what is sought.",
         words="as far as accuracy drops by at most {accuracy_drop}",
-        params=(_number("accuracy_drop", "accuracy that may be lost (0.01 is one point)", 0.01, 0.0, 1.0), _TRIALS),
+        params=(
+            _number("accuracy_drop", "accuracy that may be lost (0.01 is one point)", 0.01, 0.0, 1.0),
+            _TRIALS,
+            Param(
+                name="objective",
+                type="str",
+                doc="what is to be small",
+                default="size",
+                choices=("size", "flops", "latency"),
+            ),
+            Param(
+                name="vary",
+                type="strs",
+                doc="what is tried beside the recipe's own words: scope, granularity, shares (from sensitivity)",
+                default=(),
+                choices=("scope", "shares", "granularity"),
+            ),
+        ),
         needs=frozenset({"data", "labels"}),
     ),
     Entry(

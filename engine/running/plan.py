@@ -16,6 +16,8 @@ from engine.recipe import Part, Recipe
 from engine.running import dense, finishing, gradual, once, repairing, rounds
 from engine.running.context import Run
 
+BUDGETS = ("accuracy_drop", "size", "flops", "latency")
+
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
@@ -41,6 +43,8 @@ def plan(recipe: Recipe) -> list[Stage]:
     if recipe.prune is None:
         return [Stage("dense", dense.train_dense, recipe.train.epochs), Stage("finish", finishing.finish)]
     middle = _PLANS[recipe.prune.schedule.name](recipe)
+    if recipe.prune.schedule.name == "one_shot" and recipe.prune.target.name == "accuracy_drop":
+        return [*middle, Stage("finish", finishing.finish)]  # every trial of the search is repaired
     repairs = [
         Stage(f"repair {i + 1}: {part.name}", repairing.repair(part, i), part.get("epochs", 0))
         for i, part in enumerate(recipe.prune.repair)
@@ -57,7 +61,20 @@ def _control(recipe: Recipe) -> list[Stage]:
 
 
 def _one_shot(recipe: Recipe) -> list[Stage]:
+    assert recipe.prune is not None
+    if recipe.prune.target.name in BUDGETS:
+        from engine.running import adaptive
+
+        target = recipe.prune.target
+        each = sum(part.get("epochs", 0) for part in recipe.prune.repair) if target.name == "accuracy_drop" else 0
+        return [_dense(recipe), Stage("search", adaptive.search_budget, each * target.get("trials"))]
     return [_dense(recipe), Stage("prune", once.prune_once)]
+
+
+def _sensitivity(recipe: Recipe) -> list[Stage]:
+    from engine.running import adaptive
+
+    return [_dense(recipe), Stage("sensitivity", adaptive.sense)]
 
 
 def _at_init(recipe: Recipe) -> list[Stage]:
@@ -106,6 +123,7 @@ _PLANS: dict[str, Callable[[Recipe], list[Stage]]] = {
     "drop_grow": _drop_grow,
     "iterative": _iterative,
     "dynamic": _dynamic,
+    "sensitivity": _sensitivity,
 }
 
 

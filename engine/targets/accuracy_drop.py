@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -17,10 +18,14 @@ class AccuracyDrop:
     Attributes:
         accuracy_drop: accuracy that may be lost; 0.01 is one point.
         trials: most models tried.
+        objective: what is made small: `size`, `flops` or `latency`.
+        vary: what else is tried beside the recipe's own: `scope`, `shares` (from sensitivity), `granularity`.
     """
 
     accuracy_drop: float = 0.01
     trials: int = 12
+    objective: str = "size"
+    vary: Sequence[str] = ()
 
     def final(self) -> float | None:
         """None: it is searched."""
