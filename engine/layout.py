@@ -90,14 +90,23 @@ _BY_CLASS: dict[tuple[str, str], Layout] = {
     ("LSTMCell", "recurrent_kernel"): Layout((-1,), 0, gates=4),
     ("Embedding", "embeddings"): Layout((-1,), 0),
 }
+_ATTENTION = ("MultiHeadAttention", "GroupedQueryAttention")
 _NAMES = ("kernel", "depthwise_kernel", "pointwise_kernel", "recurrent_kernel", "embeddings")
 
 
-def layout_of(owner: keras.Layer, variable: keras.Variable) -> Layout | None:
-    """The layout of a layer's own variable, or None when it is no kernel (a bias, a moving mean, a scale)."""
+def layout_of(owner: keras.Layer, variable: keras.Variable, *, within: keras.Layer | None = None) -> Layout | None:
+    """The layout of a layer's own variable, or None when it is no kernel (a bias, a moving mean, a scale).
+
+    Args:
+        owner: the layer that holds the variable.
+        variable: the variable.
+        within: the layer of the model that `owner` is a part of; attention's projections have heads as units.
+    """
     name = variable.name
     if name not in _NAMES or len(variable.shape) < 2:
         return None
+    if within is not owner and any(c.__name__ in _ATTENTION for c in type(within).__mro__):
+        return Layout((0,), 1) if owner.name == "attention_output" else Layout((1,), 0)
     for cls in type(owner).__mro__:
         if (cls.__name__, name) in _BY_CLASS:
             return _BY_CLASS[cls.__name__, name]
@@ -114,7 +123,7 @@ def kernels(model: keras.Model, *, trainable_only: bool = False) -> dict[str, Ke
         for owner in parts(layer):
             for variable in own_variables(owner):
                 key = keys.get(id(variable))
-                layout = layout_of(owner, variable)
+                layout = layout_of(owner, variable, within=layer)
                 if key is None or key in found or layout is None or (trainable_only and not variable.trainable):
                     continue
                 found[key] = Kernel(key, layer_key, owner, variable, layout)
@@ -132,8 +141,7 @@ def own_variables(layer: keras.Layer) -> list[keras.Variable]:
 
 
 def _einsum(equation: str, rank: int) -> Layout:
-    # "abc,cde->abde": d and e number the output; c is contracted. In attention's projections d is the head, and heads
-    # are what can go as a whole; in its output projection ("abcd,cde->abe") the first contracted axis is the head.
+    # "abc,cde->abde": d and e number the output; c is contracted.
     inputs, rest = equation.replace("...", "").split(",")
     kernel, output = rest.split("->")
     if len(kernel) != rank:

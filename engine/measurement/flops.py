@@ -1,14 +1,14 @@
 """Floating-point operations and parameters, layer by layer: one rule an operation.
 
 A multiplication with an addition counts as two, a bias, an activation or a sum as one an element, as `tf.profiler` counts
-them. Everything is for one row of input; a size that is dynamic counts as 1, and the cost says that it is not `exact`.
+them (it leaves ReLU out). Everything is for one row of input; a size that is dynamic counts as 1, and the cost says that it is not `exact`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from engine.keys import layer_keys, variable_keys
 if TYPE_CHECKING:
     import keras
 
-Shape = Sequence[int | None]
+Shape = tuple[int | None, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +61,8 @@ def layer_costs(model: keras.Model) -> dict[str, Cost]:
     for node in _nodes(graph):
         operation = node.operation
         operations[id(operation)] = operation
-        given = [tuple(x.shape) for x in node.input_tensors]
-        made = [tuple(x.shape) for x in node.outputs]
+        given: list[Shape] = [tuple(x.shape) for x in node.input_tensors]
+        made: list[Shape] = [tuple(x.shape) for x in node.outputs]
         counting = _rule(operation)
         if counting is None or any(n is None for shape in (*given, *made) for n in shape[1:]):
             loose.add(id(operation))

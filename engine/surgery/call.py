@@ -140,7 +140,7 @@ class Call:
         if a is None and b is None:
             return
         if a is None or b is None:
-            self.pin(b if a is None else a, f"{self.key} combines it with channels that cannot go")  # type: ignore[arg-type]
+            self.pin(b if a is None else a, f"{self.key} combines it with channels that cannot go")
         else:
             self.trace.tie(a, b, self.key)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,9 @@ def carry_compiled(plan: Plan, new: keras.Model, pairs: Mapping[int, keras.Varia
         return ()
     notes: list[str] = []
     try:
-        arguments = keras.saving.deserialize_keras_object(old.get_compile_config())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a lambda is refused below, and shared
+            arguments = keras.saving.deserialize_keras_object(old.get_compile_config())
     except (TypeError, ValueError, NotImplementedError):
         # A loss or metric that Keras cannot write down: functions have no state, so the new model can share them.
         arguments = dict(old._compile_config.config)
@@ -54,10 +57,10 @@ def _slots(plan: Plan, old: Any, new: Any, pairs: Mapping[int, keras.Variable]) 
                 getattr(new, name).assign(getattr(old, name))
         yield from _slots(plan, inner, new.inner_optimizer, pairs)
         return
-    new.iterations.assign(old.iterations)
-    rate = getattr(old, "_learning_rate", None)
-    if isinstance(rate, keras.Variable):
-        new._learning_rate.assign(rate)
+    for name, value in vars(old).items():  # iterations, learning rate, Nadam's product
+        twin = vars(new).get(name)
+        if isinstance(value, keras.Variable) and isinstance(twin, keras.Variable) and value.shape == twin.shape:
+            twin.assign(value)
     before, after = list(old._trainable_variables), list(new._trainable_variables)
     place = {id(v): i for i, v in enumerate(after)}
     for name, slots in vars(old).items():

@@ -1,8 +1,8 @@
-"""How far removal reaches: 30 % of the units of every architecture in keras.applications, a small ViT and a text encoder.
+"""How far removal reaches: 30 % of the units of every architecture in keras.applications, of a ViT and a text encoder.
 
-For each: units removed over units asked (a barrier is a miss), FLOPs removed, whether the smaller model answers as the original
-with the lost channels masked (by a route of its own), one training step, saving and loading. Each architecture runs in a
-process of its own, so that memory stays bounded.
+For each: units removed over units asked (a barrier is a miss), FLOPs removed, whether the smaller model answers as the
+original with the lost channels masked (by a route of its own), one training step, saving and loading. Each architecture
+runs in a process of its own, so that memory stays bounded.
 
     python tests/benchmarks/coverage.py [NAME ...] [--share 0.3]
 """
@@ -105,13 +105,13 @@ def measure(name, share):
     removal = time.perf_counter() - start
     report = done.report
     error = reference.difference([np.asarray(done.model(x))], reference.masked_outputs(model, [x], report.removed))
-    done.model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
-    loss = float(done.model.train_on_batch(x, np.zeros(2)))
     before = np.asarray(done.model(x))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "small.keras"
         done.model.save(path)
         again = np.asarray(keras.models.load_model(path)(x))
+    done.model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
+    loss = float(done.model.train_on_batch(x, np.zeros(2)))
     why = sorted({s.reason for s in report.skipped})
     return {
         "name": name,
@@ -157,8 +157,8 @@ def main():
         worst = min(worst, reached)
         if not good or reached < 0.95:
             failed.append(name)
-        print(f"{name:20} {row['layers']:6} {row['asked']:7} {reached:7.1%} {flops:6.1%} {params:6.1%} {row['error']:8.1e} "
-              f"{'yes' if row['trains'] else 'NO':>5} {'yes' if row['saves'] else 'NO':>5} {row['graph']:6.2f}s "
+        print(f"{name:20} {row['layers']:6} {row['asked']:7} {reached:7.1%} {flops:6.1%} {params:6.1%} "
+              f"{row['error']:8.1e} {'yes' if row['trains'] else 'NO':>5} {'yes' if row['saves'] else 'NO':>5} {row['graph']:6.2f}s "
               f"{row['removal']:6.2f}s", flush=True)  # fmt: skip
         for why in row["why"]:
             print(f"{'':20}   {why}", flush=True)

@@ -173,7 +173,7 @@ def einsum_dense(call: Call) -> Flow | list[Flow]:
         if len(layer.bias.shape) == 1:
             const = np.where(empty, numpy(layer.bias), np.nan)
             at = written.index(made[0]) - len(written)
-            flow = flow.put(at, Axis(flow.axes[at].labels, const), dim=flow.shape[at])  # type: ignore[union-attr]
+            flow = flow.put(at, Axis(flow.axes[at].labels, const), dim=flow.shape[at])
     if len(made) != 1:
         function = getattr(layer, "activation", None)
         if function is not None and getattr(function, "__name__", "") != "linear":

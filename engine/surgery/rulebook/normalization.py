@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from engine.surgery.call import Call, is_fixed
-from engine.surgery.flow import Axis, Flow
+from engine.surgery.flow import Array, Axis, Flow
 from engine.surgery.rulebook.linear import numpy
 from engine.surgery.rules import rule
 
@@ -33,11 +33,7 @@ def batch(call: Call) -> Flow | list[Flow]:
         call.follows(variable, 0, axis, role="statistic")
     if axis is None:
         return Flow(call.shapes[0], tuple(a and a.with_const(None) for a in x.axes))
-    made = call.evaluate(x, at)
-    if call.constants and layer.gamma is not None and made is not None:
-        beta = np.zeros(len(axis.labels)) if layer.beta is None else numpy(layer.beta)
-        const = np.full(len(beta), np.nan) if made.const is None else made.const
-        made = made.with_const(np.where(numpy(layer.gamma) == 0, beta, const))
+    made = _scaled(call, call.evaluate(x, at))
     return Flow(call.shapes[0], tuple(a and a.with_const(None) for a in x.axes)).put(at, made, dim=x.shape[at])
 
 
@@ -54,9 +50,10 @@ def layer_norm(call: Call) -> Flow | list[Flow]:
         if hasattr(variable, "shape"):
             call.follows(variable, 0, axis)
     out = Flow(call.shapes[0], tuple(a and a.with_const(None) for a in x.axes))
-    if axis is not None:
-        call.sink(axis.with_const(None), why=_MIXES, norm=True)
-    return out
+    if axis is None:
+        return out
+    call.sink(axis.with_const(None), why=_MIXES, norm=True)
+    return out.put(at, _scaled(call, axis.with_const(None)), dim=x.shape[at])
 
 
 @rule(keras.layers.GroupNormalization)
@@ -81,7 +78,7 @@ def group_norm(call: Call) -> Flow | list[Flow]:
     else:
         call.tie(np.tile(labels[0], groups - 1), labels[1:].ravel())
     call.sink(axis.with_const(None), why=_MIXES, norm=True)
-    return call.out({at: axis.with_const(None)})
+    return call.out({at: _scaled(call, axis.with_const(None))})
 
 
 @rule(keras.layers.UnitNormalization)
@@ -118,5 +115,17 @@ def normalization(call: Call) -> Flow | list[Flow]:
     return Flow(call.shapes[0], x.axes).put(at, call.evaluate(x, at), dim=x.shape[at])
 
 
-def _zeros(axis: Axis) -> np.ndarray | None:  # type: ignore[type-arg]
+def _scaled(call: Call, axis: Axis | None) -> Axis | None:
+    """The axis where a scale of 0 leaves nothing but the offset."""
+    scale = getattr(call.op, "gamma", None)
+    scale = getattr(call.op, "scale", None) if scale is None else scale
+    if not call.constants or axis is None or not hasattr(scale, "shape"):
+        return axis
+    beta = getattr(call.op, "beta", None)
+    offset = np.zeros(len(axis.labels)) if beta is None else numpy(beta)
+    const = np.full(len(offset), np.nan) if axis.const is None else axis.const
+    return axis.with_const(np.where(numpy(scale) == 0, offset, const))
+
+
+def _zeros(axis: Axis) -> Array | None:
     return None if axis.const is None else np.where(axis.const == 0, 0.0, np.nan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -136,22 +137,15 @@ def _sizes(old: Sequence[int | None], new: Sequence[int | None]) -> tuple[list[i
         return [], []
     names = iter(_DYNAMIC)
     source = [next(names) if n is None else int(n) for n in old]
-    holes = [i for i, n in enumerate(new) if n is None]
-    total, rest = 1, 1
-    for n in source:
-        total *= n
-    for n in new:
-        rest *= 1 if n is None else int(n)
     target = [1 if n is None else int(n) for n in new]
+    holes = [i for i, n in enumerate(new) if n is None]
+    total, rest = math.prod(source), math.prod(target)
     if len(holes) == 1 and rest and total % rest == 0:
         target[holes[0]] = total // rest
     elif len(holes) > 1 and len(holes) == sum(n is None for n in old):
-        for hole, size in zip(holes, _DYNAMIC, strict=False):
-            target[hole] = size
-    product = 1
-    for n in target:
-        product *= n
-    return (source, target) if product == total else ([], [])
+        for hole, stand_in in zip(holes, _DYNAMIC, strict=False):
+            target[hole] = stand_in
+    return (source, target) if math.prod(target) == total else ([], [])
 
 
 def _sized(name: str, position: int, labels: Array) -> Edit:

@@ -19,8 +19,10 @@ MOVERS = (
     L.GlobalAveragePooling1D, L.GlobalAveragePooling2D, L.GlobalMaxPooling1D, L.GlobalMaxPooling2D,
     L.MaxPooling3D, L.GlobalAveragePooling3D,
 )  # fmt: skip
-MOVING_OPS = {"Reshape", "Transpose", "ExpandDims", "Squeeze", "Concatenate", "Split", "GetItem", "Swapaxes", "Moveaxis",
-              "Repeat", "Tile", "Stack", "MaxPool", "AveragePool"}  # fmt: skip
+MOVING_OPS = {
+    "Reshape", "Transpose", "ExpandDims", "Squeeze", "Concatenate", "Split", "GetItem", "Swapaxes", "Moveaxis", "Repeat",
+    "Tile", "Stack", "MaxPool", "AveragePool",
+}  # fmt: skip
 
 
 def masked_outputs(model, x, lost):

@@ -9,7 +9,7 @@ import pytest
 from engine.surgery import layer_units, remove
 
 L = keras.layers
-O = keras.ops
+ops = keras.ops
 IMAGE = np.random.default_rng(1).normal(size=(2, 8, 8, 3)).astype("float32")
 WORDS = np.random.default_rng(1).integers(0, 20, (2, 6)).astype("int32")
 
@@ -85,26 +85,26 @@ def einsum():
     i = keras.Input((6,), dtype="int32")
     x = L.Embedding(20, 12)(i)
     x = L.EinsumDense("abc,cde->abde", output_shape=(None, 3, 4), bias_axes="de")(x)
-    x = O.transpose(x, (0, 2, 1, 3))
-    x = O.swapaxes(O.relu(x), 1, 2)
+    x = ops.transpose(x, (0, 2, 1, 3))
+    x = ops.swapaxes(ops.relu(x), 1, 2)
     x = L.EinsumDense("abcd,cde->abe", output_shape=(None, 8), bias_axes="e")(x)
     x = L.EinsumDense("...x,xy->...y", output_shape=6, bias_axes="y", activation="relu")(x)
-    return keras.Model(i, L.Dense(3)(O.mean(x, axis=1)))
+    return keras.Model(i, L.Dense(3)(ops.mean(x, axis=1)))
 
 
 def operations():
     i = keras.Input((8, 8, 3))
     x = L.Conv2D(8, 3, padding="same")(i)
-    a, b = O.split(x, 2, axis=-1)
-    x = a * O.sigmoid(b)
-    x = O.concatenate([x, O.tanh(x)], axis=-1)
-    y = O.relu(x[:, :, :, 1:6]) * 2.0
-    y = O.pad(y, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    y = O.reshape(L.Conv2D(6, 3)(y), (-1, 64, 6))
+    a, b = ops.split(x, 2, axis=-1)
+    x = a * ops.sigmoid(b)
+    x = ops.concatenate([x, ops.tanh(x)], axis=-1)
+    y = ops.relu(x[:, :, :, 1:6]) * 2.0
+    y = ops.pad(y, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    y = ops.reshape(L.Conv2D(6, 3)(y), (-1, 64, 6))
     q, k, v = L.Dense(8)(y), L.Dense(8)(y), L.Dense(6)(y)
-    s = O.softmax(O.matmul(q, O.transpose(k, (0, 2, 1))) / 3.0, axis=-1)
-    y = O.max(O.matmul(s, v), axis=1)
-    y = O.squeeze(O.moveaxis(O.expand_dims(y, 1), 1, 2), 2)
+    s = ops.softmax(ops.matmul(q, ops.transpose(k, (0, 2, 1))) / 3.0, axis=-1)
+    y = ops.max(ops.matmul(s, v), axis=1)
+    y = ops.squeeze(ops.moveaxis(ops.expand_dims(y, 1), 1, 2), 2)
     return keras.Model(i, L.Dense(3)(y))
 
 
@@ -175,6 +175,7 @@ def test_smaller_models_answer_like_masked_ones(make, seed, reference, tmp_path)
     assert sum(len(u) for u in done.report.removed.values()) > 0
     assert [layer.name for layer in small.layers] == [layer.name for layer in model.layers]
     assert [t.name for t in small.inputs] == [t.name for t in model.inputs]
+    assert [w.path for w in small.weights] == [w.path for w in model.weights]
     assert done.report.params == (model.count_params(), small.count_params())
     assert all(np.array_equal(a, b) for a, b in zip(weights, model.get_weights(), strict=True))
     if seed == 0:
