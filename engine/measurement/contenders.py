@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,8 @@ def runtimes(
         except Exception as error:  # a runtime may refuse a model in any way; the others are timed all the same
             missing[name] = (str(error).strip() or type(error).__name__).splitlines()[0]
     calls: dict[str, Call] = {name: entry.run for name, entry in ready.items()}
-    samples = interleaved(calls, repeats=repeats, seconds=seconds)
+    with one_blas_thread():
+        samples = interleaved(calls, repeats=repeats, seconds=seconds)
     rows = []
     for name in RUNTIMES:
         if name in ready:
@@ -100,6 +102,14 @@ def runtimes(
     return tuple(rows)
 
 
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """Within it NumPy's dense products use one thread, as SciPy's sparse ones always do."""
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(limits=1, user_api="blas")
+    return limits
+
+
 def _tensorflow(model: keras.Model, x: Any, *, xla: bool = False) -> Entry:
     import tensorflow as tf
 
@@ -116,7 +126,7 @@ def _tf_sparse(model: keras.Model, x: Any) -> Entry:
 
 def _numpy(model: keras.Model, x: Any) -> Entry:
     run = numpy_dense(chain(model))
-    return Entry(f"NumPy {np.__version__}, dense", threads(), lambda: run(x))
+    return Entry(f"NumPy {np.__version__}, dense", 1, lambda: run(x))
 
 
 def _scipy(model: keras.Model, x: Any) -> Entry:
