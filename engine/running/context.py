@@ -68,6 +68,7 @@ class Run:
         self.numbers: dict[str, dict[str, Number]] = {}
         self.series: dict[str, Number] = {}
         self.told: list[EpochEnded] = []
+        self.compiled: tuple[tuple[Any, ...], Any] | None = None  # what was traced, and the steps made of it
         self._phase: Phase = "loading"
         self._evaluation: Evaluation | None = None
         self._sparsity: float | None = None
@@ -112,7 +113,7 @@ class Run:
     def take(self, model: Any) -> None:
         """Makes this the model of the run; the masks of the one before do not come along."""
         self.model, self.masks, self._evaluation, self._sparsity = model, None, None, None
-        self._protected = None
+        self._protected, self.compiled = None, None
         self.task = task_of(model, classes=self.data.classes)
         self.optimizer = None
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from engine.running.optimizing import Fresh
 from engine.running.task import Task
 
 Array = np.ndarray[Any, Any]
@@ -23,7 +24,7 @@ class Steps:
 
     Args:
         model: a built model.
-        optimizer: built on its trainable variables (a `LossScaleOptimizer` under mixed precision).
+        fresh: the optimizer, built on its trainable variables (a `LossScaleOptimizer` under mixed precision).
         x, y: the training arrays.
         batch_size: examples a step; the last step of an epoch takes what is left.
         xla: compile the loop of full steps with XLA.
@@ -35,7 +36,7 @@ class Steps:
     def __init__(
         self,
         model: Any,
-        optimizer: Any,
+        fresh: Fresh,
         task: Task,
         x: Array,
         y: Array,
@@ -46,13 +47,14 @@ class Steps:
         augment: Any = None,
         track: Callable[[Any, Any], None] | None = None,
     ) -> None:
-        self.model, self.optimizer, self.task, self.extra_loss = model, optimizer, task, extra_loss
+        self.model, self.fresh, self.task, self.extra_loss = model, fresh, task, extra_loss
+        self.optimizer = fresh.optimizer
         self.augment, self.track = augment, track
         self.count, self.batch_size = len(x), min(batch_size, len(x))
         self.full, self.left = divmod(self.count, self.batch_size)
         self._x, self._y = tf.constant(x), tf.constant(np.asarray(y), dtype=task.labels)
         self._variables = list(model.trainable_variables)
-        self._loop = tf.function(self._many, jit_compile=xla, autograph=False)
+        self._loop = tf.function(self._many, jit_compile=xla and augment is None, autograph=False)
         self._one = tf.function(self._step, jit_compile=False, autograph=False)
 
     @property

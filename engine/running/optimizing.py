@@ -1,4 +1,4 @@
-"""The learning rate as a table over steps: any course of it runs inside the compiled loop and survives a resume."""
+"""An optimizer that begins anew with each phase, and a learning rate that takes any course inside the compiled loop."""
 
 from __future__ import annotations
 
@@ -9,23 +9,70 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from engine.recipe import Train
+
+Course = Callable[[float], float]
+
 
 class RateTable(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """`rate(step)` looked up; beyond the end the last value stays."""
+    """`rate(step)` looked up in a table that may be set anew; beyond its end the last value stays."""
 
-    def __init__(self, rates: Any) -> None:
-        self.rates = np.asarray(rates, dtype=np.float32)
+    def __init__(self) -> None:
+        self.rates = tf.Variable(np.zeros(1, np.float32), shape=tf.TensorShape([None]), trainable=False)
+
+    def set(self, course: Course, steps: int) -> None:
+        """Fills the table from a course over the share of a phase (0 at its first step, 1 at its last)."""
+        rates = [course(i / max(steps - 1, 1)) for i in range(max(steps, 1))]
+        self.rates.assign(np.asarray(rates, np.float32))
 
     def __call__(self, step: Any) -> Any:
         """The learning rate of a step."""
-        place = tf.minimum(tf.cast(step, tf.int32), len(self.rates) - 1)
-        return tf.gather(tf.constant(self.rates), place)
+        rates = tf.convert_to_tensor(self.rates)
+        return tf.gather(rates, tf.minimum(tf.cast(step, tf.int32), tf.size(rates) - 1))
 
     def get_config(self) -> dict[str, Any]:
         """What rebuilds it."""
-        return {"rates": self.rates.tolist()}
+        return {}
 
 
-def table(rate: Callable[[float], float], steps: int) -> RateTable:
-    """A course over the share of a phase (0 at its begin, 1 at its end) as a table over its steps."""
-    return RateTable([rate(i / max(steps - 1, 1)) for i in range(max(steps, 1))])
+class Fresh:
+    """The recipe's optimizer on some variables. What was compiled with it may be used again by a later phase.
+
+    Attributes:
+        optimizer: built.
+    """
+
+    def __init__(self, settings: Train, variables: list[Any]) -> None:
+        from engine.models.optimizers import make_optimizer
+
+        self._table = RateTable()
+        name, params = settings.optimizer.name, settings.optimizer.params
+        self.optimizer = make_optimizer(name, params, rate=self._table, mixed_precision=settings.mixed_precision)
+        self.optimizer.build(variables)
+        self._first = [(v, v.numpy()) for v in self.optimizer.variables]
+
+    def begin(self, course: Course, steps: int) -> None:
+        """Starts a phase: empty slots, step 0, its own course of the learning rate."""
+        self._table.set(course, steps)
+        for variable, value in self._first:
+            variable.assign(value)
+
+    def end(self, variables: list[Any]) -> None:
+        """Ends a phase: with `use_ema` the weights become their averages, as at the end of a `fit`."""
+        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if inner.use_ema:
+            inner.finalize_variable_values(variables)
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Goes on where a checkpoint left it."""
+        for number, variable in enumerate(self.optimizer.variables):
+            variable.assign(kept[str(number)])
+
+
+def own_course(settings: Train) -> Course:
+    """The recipe's own course of the learning rate."""
+    from engine.models.learning_rates import course
+
+    base = settings.optimizer.get("learning_rate")
+    made: Course = course(settings.learning_rate.name, settings.learning_rate.params, base=base)
+    return made

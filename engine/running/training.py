@@ -68,24 +68,22 @@ def train(
     batch = min(train_.batch_size, len(run.data.x_train))
     per_epoch = math.ceil(len(run.data.x_train) / batch)
     total = per_epoch * epochs
-    if run.done >= epochs:
+    if epochs == 0:
         return
     run.begin(phase, epochs=epochs, control=control)
-    _fit_optimizer(run, rate, total)
-    augment = augmentation(run.data)
-    xla = augment is None and use_xla(
+    xla = use_xla(
         run.model, steps_ahead=max(total, ahead), devices=[d.device_type for d in tf.config.list_physical_devices()]
     )
-    steps = Steps(
-        run.model, run.optimizer, run.task, run.data.x_train, run.data.y_train,
-        batch_size=batch, xla=xla, extra_loss=extra_loss, augment=augment, track=track,
-    )  # fmt: skip
+    steps = _steps(run, batch=batch, xla=xla, extra_loss=extra_loss, track=track)
+    steps.fresh.begin(rate or optimizing.own_course(train_), total)
+    if run.done and "optimizer" in run.arrays:
+        steps.fresh.restore(run.arrays.pop("optimizer"))
     loop = _Loop(run, steps, phase=phase, epochs=epochs, hook=hook)
     best = _Best(run, patience)
     while run.done < epochs:
         began = time.perf_counter()
-        if augment is not None:
-            seeding.reseed_layers(augment, seed=run.recipe.seed, phase=f"{tag}/augment", epoch=run.done)
+        if steps.augment is not None:
+            seeding.reseed_layers(steps.augment, seed=run.recipe.seed, phase=f"{tag}/augment", epoch=run.done)
         seeding.reseed_layers(run.model, seed=run.recipe.seed, phase=tag, epoch=run.done)
         order = seeding.order(steps.count, seed=run.recipe.seed, phase=tag, epoch=run.done)
         loss, metric = loop.epoch(tf.constant(order))
@@ -115,28 +113,29 @@ def train(
             run.note(f"no better validation for {patience} epochs: stopped, best state kept")
         if stop or over:
             break
+    steps.fresh.end(run.model.trainable_variables)
+    if run.masks is not None:
+        run.masks.apply()
     best.keep()
 
 
-def _fit_optimizer(run: Run, rate: Callable[[float], float] | None, total: int) -> None:
-    from engine.models.learning_rates import course
-    from engine.models.optimizers import make_optimizer
-
-    settings = run.recipe.train
-    own = course(
-        settings.learning_rate.name, settings.learning_rate.params, base=settings.optimizer.get("learning_rate")
-    )
-    run.optimizer = make_optimizer(
-        settings.optimizer.name, settings.optimizer.params, rate=optimizing.table(rate or own, total),
-        mixed_precision=settings.mixed_precision,
-    )  # fmt: skip
-    run.optimizer.build(run.model.trainable_variables)
-    kept = run.arrays.pop("optimizer", None) if run.done else None
+def _steps(run: Run, *, batch: int, xla: bool, extra_loss: Extra | None, track: Movement | None) -> Steps:
+    """The compiled steps; those of an earlier phase where nothing that was traced has changed since (rounds)."""
+    traced = (run.model, run.masks, xla, extra_loss, track)
+    if run.compiled is not None and all(a is b for a, b in zip(run.compiled[0], traced, strict=True)):
+        steps: Steps = run.compiled[1]
+        run.optimizer = steps.fresh.optimizer
+        return steps
+    fresh = optimizing.Fresh(run.recipe.train, run.model.trainable_variables)
+    run.optimizer = fresh.optimizer
     if run.masks is not None:
         run.masks.watch(run.optimizer)
-    if kept:
-        for i, variable in enumerate(run.optimizer.variables):
-            variable.assign(kept[str(i)])
+    steps = Steps(
+        run.model, fresh, run.task, run.data.x_train, run.data.y_train,
+        batch_size=batch, xla=xla, extra_loss=extra_loss, augment=augmentation(run.data), track=track,
+    )  # fmt: skip
+    run.compiled = (traced, steps)
+    return steps
 
 
 class _Loop:
