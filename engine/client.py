@@ -23,7 +23,7 @@ import msgspec
 
 from engine import folders, journal, links
 from engine.errors import RunnerError
-from engine.events import AnyCommand, AnyEvent, Attach, Cancel, Finished, Pause, Progress, Resume
+from engine.events import AnyCommand, AnyEvent, Attach, Cancel, Finished, Pause, PhaseBegan, Progress, Resume, Started
 from engine.files import write_atomically
 from engine.links import Link
 from engine.recipe import Part, Recipe, to_yaml
@@ -143,7 +143,7 @@ class Run:
         Raises:
             RunnerError: the worker speaks another protocol.
         """
-        reader, pause, ended = journal.Reader(self.folder), 0.02, False
+        reader, pause, ended, settled = journal.Reader(self.folder), 0.02, False, False
         while True:
             link = await links.near(self.folder)
             if link is not None:
@@ -155,7 +155,7 @@ class Run:
                             if isinstance(message, Progress):
                                 yield message
                             elif message.seq > after:
-                                after, ended = message.seq, isinstance(message, Finished)
+                                after, ended = message.seq, _ended(message, before=ended)
                                 yield message
                 except OSError:
                     pass
@@ -164,17 +164,16 @@ class Run:
             alive = self.alive  # asked before the rest is read: what comes after must not be missed
             while (events := reader.more(after=after)) is not None:
                 for event in events:
-                    after, ended = event.seq, isinstance(event, Finished)
+                    after, ended = event.seq, _ended(event, before=ended)
                     yield event
                 await asyncio.sleep(0)
             if not alive:
-                if ended:
+                if ended or settled:
                     return
+                settled = True
                 last = await self._settled()
                 if last is not None and last.seq == 0:  # the folder is not ours to write in
                     yield msgspec.structs.replace(last, seq=after + 1, time=time.time())
-                    return
-                if last is None and not folders.is_run(self.folder):
                     return
                 continue
             await asyncio.sleep(pause)
@@ -252,7 +251,7 @@ class Run:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(5):
                     status = await self.process.wait()
-        return folders.settle(self.folder, status=status, stopped=self._stopped)
+        return await asyncio.to_thread(folders.settle, self.folder, status=status, stopped=self._stopped)
 
     def _signal(self, number: signal.Signals) -> None:
         link = folders.read_link(self.folder)
@@ -280,7 +279,7 @@ class FarRun:
         Raises:
             RunnerError: there is no link at first, or none any more.
         """
-        pause, ended, lost = 0.5, False, 0.0
+        pause, ended, lost = 0.2, False, 0.0
         while not ended:
             try:
                 link = self._link = await links.far(self.command)
@@ -293,12 +292,12 @@ class FarRun:
             try:
                 await link.send(Attach(after=after))
                 async for batch in link.batches():
-                    pause = 0.5
+                    pause = 0.2
                     for message in batch:
                         if isinstance(message, Progress):
                             yield message
                         elif message.seq > after:
-                            after, ended = message.seq, isinstance(message, Finished)
+                            after, ended = message.seq, _ended(message, before=ended)
                             yield message
             except OSError:
                 pass
@@ -306,6 +305,9 @@ class FarRun:
                 self._link = None
                 await link.close()
             lost = time.monotonic()
+            if not ended:
+                await asyncio.sleep(pause)
+                pause = min(15.0, pause * 2)
 
     async def send(self, command: AnyCommand) -> None:
         """Tells the worker something, through the open link if there is one.
@@ -324,6 +326,11 @@ class FarRun:
             raise RunnerError("the link to the run was lost", where=self.command[-1]) from None
         finally:
             await link.close()
+
+
+def _ended(event: AnyEvent, *, before: bool) -> bool:
+    """True from a `Finished` on, until the run begins again."""
+    return isinstance(event, Finished) or (before and not isinstance(event, Started | PhaseBegan))
 
 
 def _anchored(recipe: Recipe) -> Recipe:

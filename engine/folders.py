@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import signal
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ from engine.session import Session
 VARIABLE = "PRUNE_TUI_RUNS"
 RECIPE, CONTROL, LOG = "recipe.yaml", "control", "worker.log"
 _ENDED = ("done", "stopped", "failed")
+_summaries = msgspec.json.Decoder(Summary)
 _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)?|[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
@@ -107,7 +110,7 @@ def find(run: str | Path, *, runs: str | Path | None = None) -> Path:
 
 def listed(runs: Path) -> list[Listed]:
     """All runs, newest first. Cheap: a small file each is read, no session."""
-    found = (_listed(Path(entry.path)) for entry in _folders(runs))
+    found = (_listed(entry.path) for entry in _folders(runs))
     return sorted(
         (run for run in found if run is not None), key=lambda run: (run.summary.created, run.folder), reverse=True
     )
@@ -173,9 +176,10 @@ def settle(folder: Path, *, status: int | None = None, stopped: str = "") -> Fin
         stopped: words for a run that was killed because someone asked; it counts as stopped, not failed.
 
     Returns:
-        What was appended, or (where the folder cannot be written) what would have been; None where nothing was missing.
+        What was appended, or (without a number, where the folder cannot be written) what would have been; None where
+        nothing was missing.
     """
-    if not is_run(folder):
+    if not is_run(folder) or journal.held(folder):
         return None
     try:
         book = journal.Journal(folder)
@@ -185,15 +189,27 @@ def settle(folder: Path, *, status: int | None = None, stopped: str = "") -> Fin
     try:
         if book.session.state not in _ENDED:
             ending = _ending(folder, state=book.session.state, status=status, stopped=stopped)
-            book.append(ending)
+            written = book.append(ending)
+            ending = written if isinstance(written, Finished) else ending
         if _summary(folder).seq != book.last:
             save(book.session, folder)
-        (folder / CONTROL).unlink(missing_ok=True)
+        _forget_link(folder)
     except (OSError, RunnerError):
         pass
     finally:
         book.close()
     return ending
+
+
+def _forget_link(folder: Path) -> None:
+    """Removes what a killed worker left for its clients: the socket, where it is one of ours, and its address."""
+    link = read_link(folder)
+    if link is not None:
+        with contextlib.suppress(OSError):
+            facts = os.lstat(link.socket)
+            if stat.S_ISSOCK(facts.st_mode) and facts.st_uid == os.getuid() and link.socket.endswith(".sock"):
+                os.unlink(link.socket)
+    (folder / CONTROL).unlink(missing_ok=True)
 
 
 def _ending_unwritten(folder: Path, *, status: int | None, stopped: str) -> Finished | None:
@@ -235,21 +251,25 @@ def _folders(runs: Path) -> Iterator[os.DirEntry[str]]:
         return
 
 
-def _summary(folder: Path) -> Summary:
+def _summary(folder: str | Path) -> Summary:
     try:
-        return msgspec.json.decode((folder / SUMMARY).read_bytes(), type=Summary)
+        handle = os.open(f"{folder}/{SUMMARY}", os.O_RDONLY | os.O_CLOEXEC)  # a third of the time of pathlib's
+        try:
+            return _summaries.decode(os.read(handle, 1 << 16))
+        finally:
+            os.close(handle)
     except (OSError, msgspec.DecodeError):
         return Summary()
 
 
-def _listed(folder: Path) -> Listed | None:
-    summary = _summary(folder)
+def _listed(path: str) -> Listed | None:
+    summary = _summary(path)
     if not summary.seq:
-        if not is_run(folder):
+        if not is_run(Path(path)):
             return None
-        summary = _unsummarised(folder)
+        summary = _unsummarised(Path(path))
     ended = summary.state in _ENDED
-    return Listed(folder=str(folder), summary=summary, alive=not ended and journal.held(folder))
+    return Listed(folder=path, summary=summary, alive=not ended and journal.held(Path(path)))
 
 
 def _unsummarised(folder: Path) -> Summary:

@@ -45,13 +45,20 @@ def hold(folder: Path, *, patience: float = 1.0) -> int:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return handle
-        except OSError as error:
-            if not isinstance(error, BlockingIOError) or time.monotonic() >= until:
+        except BlockingIOError:
+            if time.monotonic() >= until:
                 os.close(handle)
                 raise RunnerError(
                     "this run is still going", where=str(folder), todo="Attach to it, or stop it first."
                 ) from None
             time.sleep(0.02)
+        except OSError as error:
+            os.close(handle)
+            raise RunnerError(
+                f"the run's journal cannot be locked: {error.strerror}",
+                where=str(path),
+                todo="Keep runs on a file system that has locks (--runs DIR).",
+            ) from None
 
 
 def held(folder: Path) -> bool:

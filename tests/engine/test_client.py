@@ -214,6 +214,18 @@ async def test_what_cannot_be_resumed_says_so(tmp_path: Path) -> None:
     await run.stop(cancel=10)
 
 
+async def test_whoever_has_seen_all_of_an_ended_run_is_told_nothing_more(tmp_path: Path) -> None:
+    run = await Client(execute=WORK).start_run(recipe("quick"), tmp_path)
+    last = (await durable(run))[-1].seq
+    assert await durable(run, after=last) == []
+    assert await durable(run, after=last + 7) == []
+    with_note = journal.Journal(run.folder)
+    with_note.append(Noted(words="exported"))  # after the end, as an export of later does
+    with_note.close()
+    assert [type(e) for e in await durable(run, after=last)] == [Noted]
+    assert Session.load(run.folder).state == "done"
+
+
 async def test_nothing_at_all_ends_at_once(tmp_path: Path) -> None:
     assert await durable(Client().open_run(tmp_path / "none")) == []
 

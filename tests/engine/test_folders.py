@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_a_killed_run_is_brought_to_its_end_once(tmp_path: Path) -> None:
     ending = folders.settle(folder, status=-9)
     assert ending is not None
     assert ending.words == "the worker was killed by signal 9 (SIGKILL); out of memory?"
-    assert ending.where == "while training"
+    assert (ending.where, ending.seq) == ("while training", 4)
     assert "worker.log" in ending.todo
     session = Session.load(folder)
     assert (session.state, session.seq, len(session.epochs)) == ("failed", 4, 1)
@@ -118,6 +119,35 @@ def test_a_run_that_goes_on_and_a_folder_of_something_else_are_left_alone(tmp_pa
     assert list((tmp_path / "other").iterdir()) == []
     with pytest.raises(RunnerError, match="no run's folder"):
         folders.delete(tmp_path / "other")
+
+
+def test_what_a_killed_worker_left_for_its_clients_goes_but_nothing_that_is_no_socket(tmp_path: Path) -> None:
+    for name, is_socket in (("s.sock", True), ("precious.sock", False)):
+        folder, path = begun(tmp_path / "runs"), tmp_path / name
+        if is_socket:
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(path))
+        else:
+            path.write_text("precious")
+        link = folders.Link(socket=str(path), pid=1, protocol=1, version="0")
+        (folder / folders.CONTROL).write_bytes(msgspec.json.encode(link))
+        assert folders.settle(folder) is not None
+        assert not (folder / folders.CONTROL).exists()
+        assert path.exists() != is_socket
+
+
+def test_a_folder_that_cannot_be_written_is_told_of_and_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = begun(tmp_path)
+    before = (folder / journal.NAME).read_bytes()
+
+    def refuse(*_: object, **__: object) -> int:
+        raise RunnerError("read-only")
+
+    monkeypatch.setattr("engine.journal.hold", refuse)
+    ending = folders.settle(folder, status=-9)
+    assert ending is not None
+    assert (ending.seq, ending.where) == (0, "while training")
+    assert (folder / journal.NAME).read_bytes() == before
 
 
 def test_a_session_file_that_lags_is_brought_up_to_its_journal(tmp_path: Path) -> None:
