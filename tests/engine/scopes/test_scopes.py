@@ -151,3 +151,19 @@ def test_patterns_fit_any_run_of_a_key():
     assert matches("encoder/dense_1/kernel", "encoder/dense*")
     assert matches("encoder/dense_1/kernel", "encoder/dense_1/kernel")
     assert not matches("encoder/dense_10/kernel", "dense_1")
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 12), st.integers(1, 6), st.integers(0, 12), st.integers(0, 99))
+def test_rows_are_chosen_as_by_a_stable_sort(length, rows, keep, seed):
+    from engine.scopes.neuron import rows_top, top
+
+    scores = np.random.default_rng(seed).integers(0, 4, (rows, length)).astype(np.float32)
+    found = rows_top(scores, min(keep, length))
+    assert np.array_equal(found, np.stack([top(row, min(keep, length)) for row in scores]))
+
+
+def test_single_and_double_precision_rank_alike():
+    scores = np.abs(np.random.default_rng(0).normal(size=4000)).round(2).astype(np.float32)
+    scores[:5] = -0.0
+    assert np.array_equal(lamp_scores(scores), lamp_scores(scores.astype(np.float64)))
