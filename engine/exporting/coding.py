@@ -11,6 +11,7 @@ import dataclasses
 import lzma
 import math
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ Array = np.ndarray[Any, Any]
 # No literal contexts: neighbouring bytes of a plane know nothing of each other.
 _LZMA: list[dict[str, int]] = [{"id": lzma.FILTER_LZMA2, "preset": 6, "lc": 0, "lp": 0, "pb": 0}]
 STORED, HUFFMAN, LZMA = 0, 1, 2
-DENSE, MASK, MASK_BY_COLUMN, GAPS, GAPS_BY_COLUMN = range(5)
+DENSE, MASK, MASK_BY_COLUMN, GAPS, GAPS_BY_COLUMN, EMPTY = range(6)
 _ESCAPE = 255
 
 
@@ -35,69 +36,103 @@ class Stream:
 
 
 @dataclasses.dataclass(frozen=True)
-class Coded:
-    """A coded array.
+class Placed:
+    """Where an array's non-zeros are.
 
     Attributes:
-        positions: how the non-zeros are told (DENSE: every entry is a value).
-        kept: how many values there are.
-        streams: the positions' stream (unless DENSE), then one for each byte plane, lowest byte first.
+        positions: how they are told; DENSE: every entry counts as a value.
+        kept: how many values there are; with none there is no stream either.
+        stream: the positions, or None.
     """
 
     positions: int
     kept: int
-    streams: tuple[Stream, ...]
+    stream: Stream | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Coded:
+    """Arrays of one type, coded together: each has its positions, and all their values share the byte planes.
+
+    Attributes:
+        placed: the positions, array by array.
+        planes: a stream for each byte of the type, lowest byte first.
+    """
+
+    placed: tuple[Placed, ...]
+    planes: tuple[Stream, ...]
 
     @property
     def size(self) -> int:
         """Bytes of all streams."""
         return sum(len(s.content) for s in self.streams)
 
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """All streams, the positions first."""
+        return (*(p.stream for p in self.placed if p.stream is not None), *self.planes)
 
-def encode(array: Array) -> Coded:
-    """Codes an array of numbers or bools; its shape and type are for the caller to remember."""
-    bits = _bits(array)
-    flat = bits.reshape(-1)
-    kept = flat != 0
+
+def place(array: Array) -> Placed:
+    """Positions of an array's non-zeros, in the way that takes the fewest bytes."""
+    kept = _bits(array).reshape(-1) != 0
     count = int(np.count_nonzero(kept))
-    best: tuple[int, tuple[Stream, ...]] = (DENSE, ())
-    if count < flat.size:
-        matrix = kept.reshape(-1, array.shape[-1]) if array.ndim > 1 else kept.reshape(1, -1)
-        found = [(how, squeeze(raw)) for how, raw in _position_codes(matrix)]
-        how, stream = min(found, key=lambda pair: len(pair[1].content))
-        best = (how, (stream,))
-    dense = _planes(flat)
-    if best[0] == DENSE:
-        return Coded(DENSE, flat.size, dense)
-    planes = _planes(flat[kept])
-    sparse = Coded(best[0], count, (*best[1], *planes))
-    # A few zeros among many values cost less as values than as positions.
-    whole = Coded(DENSE, flat.size, dense)
-    return sparse if sparse.size <= whole.size else whole
+    if count in (0, kept.size):
+        return Placed(DENSE if count else EMPTY, count)
+    matrix = kept.reshape(-1, array.shape[-1]) if array.ndim > 1 else kept.reshape(1, -1)
+    how, stream = min(
+        ((how, squeeze(raw)) for how, raw in _position_codes(matrix)), key=lambda pair: len(pair[1].content)
+    )
+    # A few zeros among many values cost less as values than as positions: about 0.4 of their bytes, as zeros repeat.
+    if len(stream.content) > 0.4 * (kept.size - count) * array.dtype.itemsize:
+        return Placed(DENSE, kept.size)
+    return Placed(how, count, stream)
 
 
-def decode(coded: Coded, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """The array again.
+def encode(*arrays: Array, placed: Sequence[Placed] | None = None) -> Coded:
+    """Codes arrays of one type of numbers or bools; shapes and type are for the caller to remember.
+
+    Args:
+        arrays: the arrays.
+        placed: what `place` gave for them, where it is known already.
+    """
+    places = tuple(placed) if placed is not None else tuple(place(a) for a in arrays)
+    values = [
+        flat if p.positions == DENSE else flat[flat != 0]
+        for p, flat in zip(places, (_bits(a).reshape(-1) for a in arrays), strict=True)
+    ]
+    return Coded(places, tuple(squeeze(plane.tobytes()) for plane in _split(np.concatenate(values))))
+
+
+def decode(coded: Coded, shapes: Sequence[tuple[int, ...]], dtype: np.dtype[Any]) -> list[Array]:
+    """The arrays again.
 
     Raises:
-        DataError: when the streams do not fit the shape.
+        DataError: when the streams do not fit the shapes.
     """
-    size = math.prod(shape)
-    planes = np.empty((coded.kept, dtype.itemsize), "u1")
-    streams = coded.streams if coded.positions == DENSE else coded.streams[1:]
-    if len(streams) != dtype.itemsize or coded.kept > size or (coded.positions == DENSE and coded.kept != size):
-        raise DataError("a packed array does not fit its shape")
-    for i, stream in enumerate(streams):
-        planes[:, i] = np.frombuffer(expand(stream, coded.kept), "u1")
-    values = planes.reshape(-1).view(f"<u{dtype.itemsize}")
-    if coded.positions != DENSE:
-        kept = _positions(coded, shape, size)
-        if int(np.count_nonzero(kept)) != coded.kept:
-            raise DataError("a packed array's positions and values do not fit")
-        whole = np.zeros(size, values.dtype)
-        whole[kept] = values
-        values = whole
-    return values.astype(f"=u{dtype.itemsize}", copy=False).view(dtype).reshape(shape)
+    sizes = [math.prod(shape) for shape in shapes]
+    for p, size in zip(coded.placed, sizes, strict=True):
+        whole = {DENSE: size, EMPTY: 0}.get(p.positions)
+        if p.kept > size or (whole is not None and p.kept != whole) or (whole is None) == (p.stream is None):
+            raise DataError("a packed array does not fit its shape")
+    if len(coded.planes) != dtype.itemsize:
+        raise DataError("a packed array does not fit its type")
+    total = sum(p.kept for p in coded.placed)
+    planes = np.empty((total, dtype.itemsize), "u1")
+    for i, stream in enumerate(coded.planes):
+        planes[:, i] = np.frombuffer(expand(stream, total), "u1")
+    values = planes.reshape(-1).view(f"<u{dtype.itemsize}").astype(f"=u{dtype.itemsize}", copy=False)
+    made, at = [], 0
+    for p, shape, size in zip(coded.placed, shapes, sizes, strict=True):
+        part = values[at : at + p.kept]
+        at += p.kept
+        if p.positions != DENSE:
+            whole_array = np.zeros(size, values.dtype)
+            if p.stream is not None:
+                whole_array[_positions(p.positions, p.kept, p.stream, shape, size)] = part
+            part = whole_array
+        made.append(part.view(dtype).reshape(shape))
+    return made
 
 
 def coded_size(array: Array) -> int:
@@ -168,10 +203,6 @@ def _split(values: Array) -> list[Array]:
     return [np.ascontiguousarray(little[:, i]) for i in range(width)]
 
 
-def _planes(values: Array) -> tuple[Stream, ...]:
-    return tuple(squeeze(plane.tobytes()) for plane in _split(values))
-
-
 def _position_codes(kept: Array) -> list[tuple[int, bytes]]:
     across = np.ascontiguousarray(kept.T)
     return [
@@ -191,14 +222,13 @@ def _gaps(kept: Array) -> bytes:
     return coded.tobytes()
 
 
-def _positions(coded: Coded, shape: tuple[int, ...], size: int) -> Array:
-    stream = coded.streams[0]
+def _positions(how: int, count: int, stream: Stream, shape: tuple[int, ...], size: int) -> Array:
     columns = shape[-1] if len(shape) > 1 else size
-    if coded.positions in (MASK, MASK_BY_COLUMN):
+    if how in (MASK, MASK_BY_COLUMN):
         kept = np.unpackbits(np.frombuffer(expand(stream, -(-size // 8)), "u1"), count=size).astype(bool)
-    elif coded.positions in (GAPS, GAPS_BY_COLUMN):
+    elif how in (GAPS, GAPS_BY_COLUMN):
         # As many escapes as fit into the array, and a gap for each value.
-        if stream.raw > coded.kept + size // _ESCAPE:
+        if stream.raw > count + size // _ESCAPE:
             raise DataError("a packed array's positions do not fit its shape")
         gaps = np.frombuffer(expand(stream, stream.raw), "u1")
         where = np.cumsum(np.where(gaps == _ESCAPE, _ESCAPE, gaps.astype("i8") + 1)) - 1
@@ -208,7 +238,9 @@ def _positions(coded: Coded, shape: tuple[int, ...], size: int) -> Array:
         kept = np.zeros(size, bool)
         kept[where] = True
     else:
-        raise DataError(f"a packed array tells its positions in an unknown way ({coded.positions})")
-    if coded.positions in (MASK_BY_COLUMN, GAPS_BY_COLUMN):
+        raise DataError(f"a packed array tells its positions in an unknown way ({how})")
+    if how in (MASK_BY_COLUMN, GAPS_BY_COLUMN):
         kept = np.ascontiguousarray(kept.reshape(columns, -1).T).reshape(-1)
+    if int(np.count_nonzero(kept)) != count:
+        raise DataError("a packed array's positions and values do not fit")
     return kept

@@ -2,8 +2,7 @@ r"""The packed format: one file with an architecture and all its weights, bit by
 
     magic      8 bytes   "\x89PRUNE1\n"
     sizes      8 bytes   length of the description in the file and unpacked, little-endian u32 each
-    description          JSON, deflated with a preset dictionary: Keras' configuration, and for each group of weights
-                         its type, its shapes and its streams as [coder, bytes raw, bytes coded]
+    description          JSON, deflated with a preset dictionary: Keras' configuration, and the groups of weights
     streams              one after the other
     check      4 bytes   CRC-32 of all before
 
@@ -11,25 +10,26 @@ Negative zeros are kept while they are few. Where they are many they are what a 
 signs would cost a bit for every pruned weight and mean nothing, so they are written as plain zeros, and `Packed` counts
 them.
 
-Large arrays are groups of their own; small ones of one type share a group. There is no code in the file and no pickle:
-the architecture is read by Keras in its safe mode. Compilation and optimizer state are left behind.
+A group is `[type, arrays, planes]`: each array `[number, positions, kept, shape, stream]`, each stream `[coder, bytes
+raw, bytes coded]`. The arrays of a group share the byte planes of their values: all of one type where each stream's own
+cost is felt, else only the small ones. There is no code in the file and no pickle: the architecture is read by Keras in
+its safe mode. Compilation and optimizer state are left behind.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
-import math
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.errors import DataError, ModelError
-from engine.exporting.coding import Coded, Stream, decode, encode, ideal_size
+from engine.exporting.coding import Coded, Placed, Stream, decode, encode, ideal_size, place
 from engine.files import write_atomically
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ Array = np.ndarray[Any, Any]
 MAGIC = b"\x89PRUNE1\n"
 SMALL = 512
 """Arrays below this many entries share a group: a stream of their own would cost more than it saves."""
+_LARGE = 1 << 20
 FEW = 64
 """Up to one negative zero in so many zeros is kept as it is."""
 _MOST_JSON = 1 << 28
@@ -96,29 +97,23 @@ def pack(model: keras.Model) -> Packed:
     config = _config(model)
     given = [np.asarray(w.numpy()) for w in model.weights]
     arrays = [_without_negative_zeros(a) for a in given]
-    groups: list[dict[str, Any]] = []
+    places = [place(a) for a in arrays]
+    groups: list[Any] = []
     content: list[bytes] = []
-    ideal = 0.0
-    for members in _grouped(arrays):
-        joined = arrays[members[0]] if len(members) == 1 else np.concatenate([arrays[i].reshape(-1) for i in members])
-        coded = encode(joined)
-        ideal += ideal_size(joined)
-        groups.append(
-            {
-                "t": joined.dtype.name,
-                "w": [[i, *arrays[i].shape] for i in members],
-                "p": coded.positions,
-                "k": coded.kept,
-                "s": [n for s in coded.streams for n in (s.coder, s.raw, len(s.content))],
-            }
-        )
-        content += [s.content for s in coded.streams]
+    for members in _grouped(arrays, places):
+        coded = encode(*(arrays[i] for i in members), placed=[places[i] for i in members])
+        rows = [
+            [i, p.positions, p.kept, list(arrays[i].shape), _numbers(p.stream)]
+            for i, p in zip(members, coded.placed, strict=True)
+        ]
+        groups.append([arrays[members[0]].dtype.name, rows, [_numbers(stream) for stream in coded.planes]])
+        content += [stream.content for stream in coded.streams]
     text = json.dumps({"config": config, "groups": groups}, separators=(",", ":")).encode()
     squeezed = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zdict=_DICTIONARY)
     description = squeezed.compress(text) + squeezed.flush()
     body = b"".join([MAGIC, struct.pack("<II", len(description), len(text)), description, *content])
     unsigned = sum(int(np.count_nonzero(a.view("u1") != b.view("u1"))) for a, b in _changed(given, arrays))
-    return Packed(body + struct.pack("<I", zlib.crc32(body)), ideal, unsigned)
+    return Packed(body + struct.pack("<I", zlib.crc32(body)), sum(_ideals(arrays)), unsigned)
 
 
 def save_packed(model: keras.Model, path: str | Path) -> Packed:
@@ -204,43 +199,86 @@ def _changed(before: list[Array], after: list[Array]) -> list[tuple[Array, Array
     return [(np.atleast_1d(a), np.atleast_1d(b)) for a, b in zip(before, after, strict=True) if a is not b]
 
 
-def _grouped(arrays: list[Array]) -> list[list[int]]:
-    groups: list[list[int]] = []
-    small: dict[str, list[int]] = {}
-    for i, array in enumerate(arrays):
+def _ideals(arrays: list[Array]) -> Iterator[float]:
+    # Arrays that are too small for statistics of their own are judged together, by type.
+    small: dict[str, list[Array]] = {}
+    for array in arrays:
         if array.size >= SMALL:
-            groups.append([i])
+            yield ideal_size(array)
+        else:
+            small.setdefault(array.dtype.name, []).append(array.reshape(-1))
+    for members in small.values():
+        yield ideal_size(np.concatenate(members))
+
+
+def _grouped(arrays: list[Array], places: list[Placed]) -> list[list[int]]:
+    apart: list[list[int]] = []
+    small: dict[str, list[int]] = {}
+    together: dict[str, list[int]] = {}
+    for i, array in enumerate(arrays):
+        together.setdefault(array.dtype.name, []).append(i)
+        if array.size >= SMALL:
+            apart.append([i])
         else:
             small.setdefault(array.dtype.name, []).append(i)
-    return [*groups, *small.values()]
+    apart += small.values()
+    if len(apart) == len(together) or sum(p.kept for p in places) > _LARGE:
+        return apart
+
+    def size(groups: list[list[int]]) -> int:
+        coded = (encode(*(arrays[i] for i in g), placed=[places[i] for i in g]) for g in groups)
+        return sum(c.size + 3 * len(c.planes) for c in coded)  # some three bytes describe a stream
+
+    joined = list(together.values())
+    return min(apart, joined, key=size)
+
+
+def _numbers(stream: Stream | None) -> list[int]:
+    return [] if stream is None else [stream.coder, stream.raw, len(stream.content)]
 
 
 class _Group:
     """One group of the description; nothing in it has been believed yet."""
 
-    def __init__(self, plain: dict[str, Any]) -> None:
-        self.dtype = _dtype(str(plain["t"]))
-        self.members = {int(row[0]): tuple(int(n) for n in row[1:]) for row in plain["w"]}
-        self.positions, self.kept = int(plain["p"]), int(plain["k"])
-        numbers = [int(n) for n in plain["s"]]
-        self.streams = list(zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True))
-        if self.kept < 0 or any(n < 0 for n in numbers):
+    def __init__(self, plain: list[Any]) -> None:
+        name, rows, planes = plain
+        self.dtype = _dtype(str(name))
+        self.shapes = {int(row[0]): tuple(int(n) for n in row[3]) for row in rows}
+        self.rows = [(int(row[1]), int(row[2]), self._stream(row[4])) for row in rows]
+        self.planes = [self._stream(plane) for plane in planes]
+        if any(kept < 0 for _, kept, _ in self.rows) or None in self.planes or len(self.shapes) != len(rows):
+            raise ValueError("a group of weights that cannot be")
+
+    @staticmethod
+    def _stream(plain: list[Any]) -> tuple[int, int, int] | None:
+        if not plain:
+            return None
+        coder, raw, size = (int(n) for n in plain)
+        if min(coder, raw, size) < 0:
             raise ValueError("a negative size")
+        return coder, raw, size
+
+    @property
+    def length(self) -> int:
+        """Bytes of all its streams."""
+        return sum(s[2] for s in (*(row[2] for row in self.rows), *self.planes) if s is not None)
 
     def arrays(self, content: bytes, at: int) -> dict[int, Array]:
         """The group's weights, its streams beginning at this byte of the file."""
-        streams = []
-        for coder, raw, size in self.streams:
-            streams.append(Stream(coder, raw, content[at : at + size]))
+
+        def take(numbers: tuple[int, int, int] | None) -> Stream | None:
+            nonlocal at
+            if numbers is None:
+                return None
+            coder, raw, size = numbers
             at += size
-        sizes = [math.prod(shape) for shape in self.members.values()]
-        whole = next(iter(self.members.values())) if len(sizes) == 1 else (sum(sizes),)
-        flat = decode(Coded(self.positions, self.kept, tuple(streams)), whole, self.dtype).reshape(-1)
-        ends = itertools.accumulate(sizes)
-        return {
-            i: flat[end - size : end].reshape(shape)
-            for (i, shape), size, end in zip(self.members.items(), sizes, ends, strict=True)
-        }
+            return Stream(coder, raw, content[at - size : at])
+
+        placed = tuple(Placed(how, kept, take(stream)) for how, kept, stream in self.rows)
+        planes = tuple(stream for stream in map(take, self.planes) if stream is not None)
+        return dict(
+            zip(self.shapes, decode(Coded(placed, planes), list(self.shapes.values()), self.dtype), strict=True)
+        )
 
 
 def _describe(content: bytes) -> tuple[dict[str, Any], int]:
@@ -268,7 +306,7 @@ def _dtype(name: str) -> np.dtype[Any]:
 
 def _fill(model: keras.Model, groups: list[_Group], content: bytes, at: int) -> None:
     weights = list(model.weights)
-    shapes = {i: shape for group in groups for i, shape in group.members.items()}
+    shapes = {i: shape for group in groups for i, shape in group.shapes.items()}
     if len(weights) != len(shapes):
         raise DataError(f"the file has {len(shapes)} weights, its architecture {len(weights)}")
     for i, weight in enumerate(weights):
@@ -277,7 +315,7 @@ def _fill(model: keras.Model, groups: list[_Group], content: bytes, at: int) -> 
     for group in groups:
         for i, array in group.arrays(content, at).items():
             weights[i].assign(array)
-        at += sum(size for _, _, size in group.streams)
+        at += group.length
     for layer in model._flatten_layers(include_self=False, recursive=True):
         if hasattr(layer, "finalize_state"):  # Normalization computes from its weights what it uses
             layer.finalize_state()
