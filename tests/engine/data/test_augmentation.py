@@ -39,6 +39,18 @@ def test_the_seed_decides() -> None:
     assert not np.array_equal(one, other)
 
 
+def test_an_epoch_can_be_done_again_by_setting_the_state() -> None:
+    data = engine.data.load("digits", flip=True, shift=1)
+    layer: Any = augmentation(data)
+    x, seen = data.x_train[:16], []
+    for _ in range(2):
+        for part in layer._flatten_layers():
+            for generator in getattr(part, "_seed_generators", ()):
+                generator.state.assign(np.array([7, 0], dtype=generator.state.dtype))
+        seen.append(layer(x, training=True).numpy())
+    np.testing.assert_array_equal(*seen)
+
+
 def test_what_cannot_be_augmented_is_said(tmp_path: Any) -> None:
     np.savez(tmp_path / "t.npz", x=np.zeros((10, 3)), y=np.arange(10) % 2)
     with pytest.raises(DataError, match="only images"):

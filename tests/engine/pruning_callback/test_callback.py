@@ -345,3 +345,21 @@ def test_what_does_not_go_is_said_at_once() -> None:
     with pytest.raises(PruneError, match="rounds"):
         fit(net(), Pruning(schedule="iterative", rounds=30, sparsity=0.9), epochs=2)
     assert engine.Pruning is Pruning
+
+
+def test_units_go_silent_whole_and_shrink_removes_them() -> None:
+    keras.utils.set_random_seed(2)
+    inputs = keras.Input((6,))
+    x = keras.layers.BatchNormalization(name="n")(keras.layers.Dense(10, name="a")(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(3, name="b")(keras.layers.ReLU()(x)))
+    model.compile(keras.optimizers.Adam(0.05), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    pruning = Pruning("l2_norm", granularity="unit", scope="layer", sparsity=0.6, begin=0, end=12, frequency=4)
+    fit(model, pruning)
+    kernel, bias, gamma, beta = (v.numpy() for v in model.trainable_variables[:4])
+    silent = (kernel == 0).all(axis=0)
+    assert silent.sum() == 6  # of the 10 that can go; the output layer keeps all
+    for vector in (bias, gamma, beta):
+        assert (vector[silent] == 0).all()
+    small = engine.shrink(model)
+    assert small.get_layer("a").units == 4
+    np.testing.assert_allclose(small(X), model(X), atol=1e-5)
