@@ -89,8 +89,8 @@ ENTRIES = (
         title="Interpolate from what is left",
         family="no labels",
         summary=(
-            "Writes each removed unit as a linear mixture of the kept ones (least squares on unlabelled inputs) and "
-            "folds the mixture into the layers that read it."
+            "Writes each removed unit as a linear mixture of the kept ones (least squares on unlabelled inputs, with a "
+            "ridge where cross-validation finds it better) and folds the mixture into the layers that read it."
         ),
         formula="T = argmin ||Z - Z[:, keep] T||_F; W_next <- T W_next",
         source="Chee et al., NeurIPS 2022 (model preserving compression)",

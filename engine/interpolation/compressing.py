@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.errors import PruneError
 from engine.interpolation.folding import Fit, Folder
-from engine.interpolation.gathering import Array, Gathered, Gram, Triangle
+from engine.interpolation.gathering import Array, Gathered, Gram, Halves, Triangle
 from engine.interpolation.hearing import ROWS, inputs_of
 from engine.interpolation.pivoting import Pivots, pivots
 from engine.interpolation.readers import Coupled, Couplings, couplings
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 Keep = Mapping[str, Sequence[int]]
 Method = Literal["gram", "qr"]
-_SUMS: dict[str, type[Gathered]] = {"gram": Gram, "qr": Triangle}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,6 +60,7 @@ def interpolate(
     size: float | None = None,
     batch_size: int = ROWS,
     method: Method = "gram",
+    ridge: float | None = 0.0,
 ) -> keras.Model:
     """A smaller model whose removed units are linear mixtures of the kept ones, folded into the layers that read them.
 
@@ -78,6 +78,9 @@ def interpolate(
         size: the same for the number of parameters.
         batch_size: rows run at a time, where x is arrays.
         method: `gram` (pivoted Cholesky of Z^T Z in float64) or `qr` (row blocks; slower, right below 1e-8 as well).
+        ridge: what the least squares add to the diagonal, as a share of the mean square of a kept unit. 0 is the method
+            as published, exact on x where that is possible; None lets cross-validation choose, which is nearer to the
+            original on other inputs when x has few rows for many units.
 
     Returns:
         The smaller model, an ordinary Keras model.
@@ -97,6 +100,7 @@ def interpolate(
         size=size,
         batch_size=batch_size,
         method=method,
+        ridge=ridge,
         agree_on=None,
     ).model
 
@@ -124,6 +128,7 @@ def compress(
     size: float | None = None,
     batch_size: int = ROWS,
     method: Method = "gram",
+    ridge: float | None = 0.0,
     agree_on: Any = "x",
     on_fit: Callable[[Fit], None] | None = None,
 ) -> Compression:
@@ -138,20 +143,21 @@ def compress(
         size: the share of the parameters that may stay.
         batch_size: rows run at a time.
         method: `gram` or `qr`.
+        ridge: of the least squares; None lets cross-validation choose.
         agree_on: inputs on which both models' predicted classes are compared: "x" takes x itself, None compares none.
         on_fit: told of every fit as it is made.
     """
     from engine.surgery.plan import check_units
     from engine.surgery.removal import remove
 
-    _check(keep=keep, epsilon=epsilon, flops=flops, size=size, method=method)
+    _check(keep=keep, epsilon=epsilon, flops=flops, size=size, method=method, ridge=ridge)
     inputs = inputs_of(x, rows=batch_size)
     known = couplings(model)
     if isinstance(epsilon, Mapping):
         check_units(known.trace, dict.fromkeys(epsilon, ()))
     with _kernels_restored(model, known):
         stays, skipped = _start(known, keep)
-        folder = Folder(model, known, inputs, keep=stays, summing=_SUMS[method])
+        folder = Folder(model, known, inputs, keep=stays, summing=_summing(method, ridge))
         groups = [g for g in known.groups if not g.obstacle]
         if keep is not None:
             folder.run((), on_fit=on_fit)
@@ -179,6 +185,7 @@ def fold(
     removed: Mapping[str, Sequence[int]],
     *,
     batch_size: int = ROWS,
+    ridge: float | None = None,
     on_fit: Callable[[Fit], None] | None = None,
 ) -> tuple[tuple[Fit, ...], dict[str, str]]:
     """Folds what is to be removed into its readers, in place, and removes nothing: for masked models (and for runs).
@@ -191,6 +198,7 @@ def fold(
         x: unlabelled inputs, as for `interpolate`.
         removed: by layer key, the units that are (to be) gone.
         batch_size: rows run at a time.
+        ridge: of the least squares; None lets cross-validation choose (0 where nothing is better).
         on_fit: told of every fit as it is made.
 
     Returns:
@@ -198,7 +206,7 @@ def fold(
     """
     known = couplings(model)
     stays, skipped = _start(known, _complement(known, removed))
-    folder = Folder(model, known, inputs_of(x, rows=batch_size), keep=stays)
+    folder = Folder(model, known, inputs_of(x, rows=batch_size), keep=stays, summing=_summing("gram", ridge))
     folder.run((), on_fit=on_fit)
     return tuple(folder.fits), skipped
 
@@ -251,8 +259,17 @@ def _check(**given: Any) -> None:
     for number in value.values() if name == "epsilon" and isinstance(value, Mapping) else (value,):
         if name != "keep" and not 0 <= float(number) <= 1:
             raise PruneError(f"{name} must be between 0 and 1, got {number}", where="interpolate")
-    if given["method"] not in _SUMS:
+    if given["method"] not in ("gram", "qr"):
         raise PruneError(f"method must be gram or qr, got {given['method']!r}", where="interpolate")
+    if given["ridge"] is None and given["method"] == "qr":
+        raise PruneError("a ridge by cross-validation needs method gram", where="interpolate")
+    if given["ridge"] is not None and not given["ridge"] >= 0:
+        raise PruneError(f"ridge must be at least 0, got {given['ridge']}", where="interpolate")
+
+
+def _summing(method: Method, ridge: float | None) -> Callable[[int], Gathered]:
+    kind: type[Gathered] = Triangle if method == "qr" else Halves if ridge is None else Gram
+    return lambda units: kind(units, ridge=ridge)
 
 
 def _start(known: Couplings, keep: Keep | None) -> tuple[Array, dict[str, str]]:

@@ -54,7 +54,13 @@ class Folder:
     """
 
     def __init__(
-        self, model: keras.Model, known: Couplings, inputs: Inputs, *, keep: Array, summing: type[Gathered] = Gram
+        self,
+        model: keras.Model,
+        known: Couplings,
+        inputs: Inputs,
+        *,
+        keep: Array,
+        summing: Callable[[int], Gathered] = Gram,
     ) -> None:
         self.model, self.known, self.inputs, self.keep = model, known, inputs, keep
         self.sum = summing

@@ -25,10 +25,12 @@ class Gathered:
         units: columns of Z.
         rows: rows seen.
         noise: rounding error of Z's own number format, relative (2^-24 for float32); what lies below it is no signal.
+        ridge: what the least squares add to the diagonal, as a share of the mean square of a kept unit; None: as
+            cross-validation says (`Halves`).
     """
 
-    def __init__(self, units: int) -> None:
-        self.units, self.rows, self.noise = units, 0, 0.0
+    def __init__(self, units: int, *, ridge: float | None = 0.0) -> None:
+        self.units, self.rows, self.noise, self.ridge = units, 0, 0.0, ridge
 
     def add(self, block: Array) -> None:
         """Takes in rows `(m, units)` of any floating format; nothing of the block is kept.
@@ -61,8 +63,8 @@ class Gathered:
 class Gram(Gathered):
     """Keeps `Z^T Z` (one symmetric rank update a block: half the work of a full product)."""
 
-    def __init__(self, units: int) -> None:
-        super().__init__(units)
+    def __init__(self, units: int, *, ridge: float | None = 0.0) -> None:
+        super().__init__(units, ridge=ridge)
         self._sum = np.zeros((units, units), order="F")
         self._full: Array | None = None
 
@@ -97,14 +99,34 @@ class Gram(Gathered):
         return float(np.trace(self.upper()))
 
 
+class Halves(Gathered):
+    """Two Gram matrices, of the first and of the second half of every block: what one fits, the other can check."""
+
+    def __init__(self, units: int, *, ridge: float | None = None) -> None:
+        super().__init__(units, ridge=ridge)
+        self.halves = Gram(units), Gram(units)
+
+    def add(self, block: Array) -> None:
+        """Takes in rows, half of them on each side."""
+        middle = (len(block) + 1) // 2
+        for half, rows in zip(self.halves, (block[:middle], block[middle:]), strict=True):
+            half.add(rows)
+        self.rows += len(block)
+        self.noise = max(h.noise for h in self.halves)
+
+    def gram(self) -> Array:
+        """The sum of both."""
+        return self.halves[0].gram() + self.halves[1].gram()
+
+
 class Triangle(Gathered):
     """Keeps the R of `Z = Q R` by rows: QR of R and the next block, one under the other (TSQR).
 
     Twice to ten times the work of a Gram matrix, but without squaring the condition: pivots are right down to 1e-15.
     """
 
-    def __init__(self, units: int) -> None:
-        super().__init__(units)
+    def __init__(self, units: int, *, ridge: float | None = 0.0) -> None:
+        super().__init__(units, ridge=ridge)
         self._r = np.zeros((0, units))
 
     def _take(self, rows: Array) -> None:

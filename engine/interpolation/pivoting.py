@@ -53,7 +53,7 @@ class Pivots:
     def mixture(self, gathered: Gathered, k: int) -> Array:
         """`T`, `(k, n)`, for the first k pivots, its rows in ascending order of unit: `[I_k, inv(R11) R12]`."""
         kept = self.keep(k)
-        if k == 0 or self.ratios[k - 1] <= _SAFE:
+        if k == 0 or gathered.ridge != 0 or self.ratios[k - 1] <= _SAFE:
             return mixture(gathered, kept)
         made = np.zeros((k, self.units))
         solved = linalg.solve_triangular(self.factor[:k, :k], self.factor[:k, k:], check_finite=False)

@@ -229,12 +229,30 @@ def test_silent_layers_keep_one_unit():
     assert close(model(x), made.model(x))
 
 
+def test_cross_validation_helps_where_inputs_are_few_and_harms_nothing_that_is_exact():
+    model = mlp()
+    keep = {"d1": range(5)}
+    held_out = RNG.normal(size=(400, 9)).astype(np.float32)
+    truth = model(held_out).numpy()
+    missed = {}
+    for seed in range(8):
+        x = np.random.default_rng(seed).normal(size=(8, 9)).astype(np.float32)
+        for ridge in (0.0, None):
+            made = interpolate(model, x, keep=keep, ridge=ridge)
+            missed.setdefault(ridge, []).append(np.linalg.norm(made(held_out) - truth))
+    assert np.mean(missed[None]) < 0.9 * np.mean(missed[0.0])
+    doubled(model, "d1", 0, 7)
+    everything_else = {"d1": [u for u in range(12) if u != 7]}
+    made = interpolate(model, held_out, keep=everything_else, ridge=None)
+    assert close(model(held_out), made(held_out))
+
+
 def test_folding_in_place_is_the_same_function():
     model, x = cnn(), images()
     removed = {"c1": [0, 5], "c2": [1], "d": [0, 1, 2]}
     keep = {"c1": [1, 2, 3, 4], "c2": [0, 2, 3, 4], "d": [3, 4, 5, 6]}
     small = interpolate(model, x, keep=keep)
-    fits, skipped = fold(model, x, removed)
+    fits, skipped = fold(model, x, removed, ridge=0.0)
     assert not skipped
     assert [f.reader for f in fits] == ["c2", "d", "out"]
     assert close(small(x), model(x))
@@ -274,6 +292,10 @@ def test_what_is_asked_must_make_sense():
         interpolate(model, x, epsilon=0.1, keep={})
     with pytest.raises(PruneError, match="between 0 and 1"):
         interpolate(model, x, epsilon=2.0)
+    with pytest.raises(PruneError, match="cross-validation"):
+        interpolate(model, x, epsilon=0.1, method="qr", ridge=None)
+    with pytest.raises(PruneError, match="ridge must be"):
+        interpolate(model, x, epsilon=0.1, ridge=-1.0)
     with pytest.raises(UnknownName, match="d1"):
         interpolate(model, x, keep={"d11": [0]})
     with pytest.raises(UnknownName, match="d1"):

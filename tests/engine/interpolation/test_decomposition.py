@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import linalg
 
 from engine.errors import DataError
-from engine.interpolation.gathering import Gathered, Gram, Triangle
+from engine.interpolation.gathering import Gathered, Gram, Halves, Triangle
 from engine.interpolation.mixing import error, mixture
 from engine.interpolation.pivoting import pivots
 
@@ -47,7 +47,6 @@ def test_a_float32_sum_would_stop_where_float64_goes_on():
     found = pivots(gathered(Gram, z, block=500))
     same = int(np.argmin(found.order == order)) if (found.order != order).any() else 400
     assert same >= 300  # the float32 Gram matrix loses them at 249
-    assert np.array_equal(pivots(gathered(Triangle, z, block=500)).order, order)
 
 
 def test_the_sizes_are_the_smallest_k_below_epsilon():
@@ -113,6 +112,28 @@ def test_dependent_kept_units_get_the_least_norm(kind):
     one = rng.standard_normal((60, 1))
     z = np.hstack([one, one, one])
     assert mixture(gathered(kind, z), [0, 1]) == pytest.approx(np.array([[1, 0, 0.5], [0, 1, 0.5]]), abs=1e-7)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_given_ridge_is_the_textbooks(kind):
+    z = spectrum(40, 6, 1)
+    sums = kind(6, ridge=0.1)
+    sums.add(z)
+    keep, rest = [0, 2, 3], [1, 4, 5]
+    left = z[:, keep].T @ z[:, keep]
+    expected = np.linalg.solve(left + 0.1 * np.trace(left) / 3 * np.eye(3), z[:, keep].T @ z[:, rest])
+    mixed = mixture(sums, keep)
+    assert mixed[:, rest] == pytest.approx(expected, abs=1e-10)
+    missed = np.linalg.norm(z - z[:, keep] @ mixed) / np.linalg.norm(z)
+    assert error(sums, keep, mixed) == pytest.approx(missed, abs=1e-7)
+
+
+def test_cross_validation_leaves_exact_dependence_alone():
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((64, 4)) @ rng.standard_normal((4, 8))
+    sums = gathered(Halves, z, block=16)
+    mixed = mixture(sums, [0, 1, 2, 3])
+    assert np.allclose(z[:, :4] @ mixed, z, atol=1e-7)
 
 
 @pytest.mark.parametrize("kind", KINDS)
