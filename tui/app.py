@@ -56,7 +56,7 @@ class PruneApp(App[int]):
         super().__init__()
         for one in theme.THEMES:
             self.register_theme(one)
-        self.runs, self._preset_paths = runs, presets
+        self.runs = runs
         self.desk = Desk(runs, feed_factory)
         self.settings = settings if settings is not None else config.load()
         self._memory = memory
@@ -68,9 +68,9 @@ class PruneApp(App[int]):
         self.painted = False
         self._start = start
         self.first_preset = start if start and not Path(start).is_dir() else str(self.remembered.get("preset", ""))
-        self.presets: list[shelf.Preset] = []
+        self.shelf = shelf.Shelf(presets, engine.presets.shipped_folder())
+        self.presets = self.shelf.read()
         self.history = shelf.History(runs)
-        self.reload_presets()
 
     # ---- beginning and end -----------------------------------------------------------------------------------------
 
@@ -182,7 +182,7 @@ class PruneApp(App[int]):
 
     def reload_presets(self) -> None:
         """Reads the preset files again."""
-        self.presets = shelf.presets(self._preset_paths, engine.presets.shipped_folder())
+        self.presets = self.shelf.read()
 
     @property
     def user_presets(self) -> Path:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from engine.errors import PruneError
-from engine.events import Finished, Progress
+from engine.events import EpochEnded, Finished, Progress
 from engine.session import Session
 from tui.feed import Feed
 
@@ -21,6 +21,7 @@ class LiveRun:
         paused: what was asked last; `session.progress` says what is.
         stopping: a stop was asked for.
         announced: whether its end was told. starting: it is being started.
+        within: the progress is of an epoch that has not ended yet.
         lost: why nothing more will come although the run has not said that it ended.
     """
 
@@ -30,8 +31,7 @@ class LiveRun:
         self.paused = self.stopping = False
         self.lost = ""
         self.announced = self.starting = False
-        self.heard = 0
-        self.began = time.monotonic()
+        self.within = False
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -53,9 +53,10 @@ class LiveRun:
         try:
             async for message in feed.messages():
                 self.session = self.session.apply(message)
-                self.heard += 1
                 if isinstance(message, Progress):
-                    self.paused = message.paused
+                    self.paused, self.within = message.paused, True
+                elif isinstance(message, EpochEnded):
+                    self.within = False
         except PruneError as error:
             self.lost = str(error)
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,9 +57,10 @@ class Preset:
         except PruneError as error:
             return None, (str(error),)
 
-    def check(self) -> None:
-        """Checks it against the catalog now, so that the list can say that it is broken."""
-        _ = self._checked
+    @property
+    def checked(self) -> bool:
+        """Whether it was held against the catalog already, so that the list can say that it is broken."""
+        return "_checked" in self.__dict__
 
     @property
     def recipe(self) -> Recipe | None:
@@ -79,7 +81,7 @@ class Preset:
     def goal(self) -> str:
         """Its target in a word, from the file alone: the list must not wait for the catalog."""
         prune = self.plain.get("prune")
-        if not self.plain or ("_checked" in self.__dict__ and self.recipe is None):
+        if not self.plain or (self.checked and self.recipe is None):
             return "broken"
         if not isinstance(prune, Mapping):
             return "dense"
@@ -100,14 +102,36 @@ class Preset:
         return all(word in text for word in words.lower().split())
 
 
-def presets(paths: Callable[[], Mapping[str, Path]], shipped: Path) -> list[Preset]:
-    """All presets, by family; the families in the order in which files mention them, the user's own last."""
-    found = [Preset(name, path, own=path.parent != shipped) for name, path in paths().items()]
-    order = {name.lower(): at for at, name in enumerate(FAMILIES)}
-    met: dict[str, int] = {}
-    for preset in found:
-        met.setdefault(preset.family, order.get(preset.family.lower(), len(order) + len(met)))
-    return sorted(found, key=lambda p: (p.own, met[p.family]))
+class Shelf:
+    """All presets, by family. A file that has not changed is not read again.
+
+    Args:
+        paths: where the presets are, by name.
+        shipped: the folder of those that ship; all others are the user's own.
+    """
+
+    def __init__(self, paths: Callable[[], Mapping[str, Path]], shipped: Path) -> None:
+        self._paths, self._shipped = paths, shipped
+        self._known: dict[Path, tuple[int, Preset]] = {}
+
+    def read(self) -> list[Preset]:
+        """The presets; families in the order of `FAMILIES`, then as files mention them, the user's own last."""
+        found = [self._preset(name, path) for name, path in self._paths().items()]
+        order = {name.lower(): at for at, name in enumerate(FAMILIES)}
+        met: dict[str, int] = {}
+        for preset in found:
+            met.setdefault(preset.family, order.get(preset.family.lower(), len(order) + len(met)))
+        return sorted(found, key=lambda p: (p.own, met[p.family]))
+
+    def _preset(self, name: str, path: Path) -> Preset:
+        try:
+            changed = path.stat().st_mtime_ns
+        except OSError:
+            changed = 0
+        known = self._known.get(path)
+        if known is None or known[0] != changed:
+            known = self._known[path] = (changed, Preset(name, path, own=path.parent != self._shipped))
+        return known[1]
 
 
 class History:
@@ -115,6 +139,7 @@ class History:
 
     def __init__(self, runs: Path) -> None:
         self.runs = runs
+        self._changed, self._names = -1, [""]
 
     def last(self, name: str) -> Summary | None:
         """The summary of the newest run of a recipe of this name, or None."""
@@ -122,15 +147,21 @@ class History:
 
         from engine.keeping import SUMMARY, Summary
 
-        try:
-            folders = sorted((p for p in self.runs.iterdir() if name in p.name), reverse=True)
-        except OSError:
-            return None
-        for folder in folders[:8]:
+        for folder in [f for f in self._folders() if name in f][:8]:
             try:
-                summary = msgspec.json.decode((folder / SUMMARY).read_bytes(), type=Summary)
+                summary = msgspec.json.decode((self.runs / folder / SUMMARY).read_bytes(), type=Summary)
             except (OSError, msgspec.DecodeError):
                 continue
             if summary.name == name:
                 return summary
         return None
+
+    def _folders(self) -> list[str]:
+        """Names, newest first; listed again when one came or went."""
+        try:
+            changed = self.runs.stat().st_mtime_ns
+            if changed != self._changed:
+                self._changed, self._names = changed, sorted(os.listdir(self.runs), reverse=True)
+        except OSError:
+            return []
+        return self._names

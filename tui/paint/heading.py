@@ -21,16 +21,19 @@ def state_word(live: LiveRun) -> str:
         return "stopping"
     if live.going and live.paused:
         return "paused"
+    if live.going and live.session.progress is not None and live.session.progress.phase == "compiling":
+        return "compiling"
     return live.session.state
 
 
-def share(session: Session) -> float:
+def share(live: LiveRun) -> float:
     """How much of the whole run is done, between 0 and 1."""
+    session = live.session
     if session.state == "done":
         return 1.0
     done = float(len(session.epochs) + len(session.control))
     progress = session.progress
-    if progress is not None and progress.steps:
+    if live.within and progress is not None and progress.steps:
         done += progress.step / progress.steps
     planned = max(session.planned_epochs, len(session.epochs) + len(session.control))
     told = n.known(progress.share) if progress is not None else None
@@ -83,7 +86,7 @@ def heading(live: LiveRun, width: int, *, frozen: bool) -> Line:
 
 def progress_line(live: LiveRun, width: int) -> Line:
     """The bar of the whole run."""
-    of = track(share(live.session), max(0, width - 2))
+    of = track(share(live), max(0, width - 2))
     return ((" ", ""), *of)
 
 

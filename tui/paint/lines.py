@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 Span: TypeAlias = tuple[str, str]
 Line: TypeAlias = tuple[Span, ...]
 
-STYLES = (
+STYLES: tuple[str, ...] = (
     "quiet", "strong", "pruned", "accuracy", "good", "warning", "error", "badge", "bad-badge", "rest", "key", "heading"
 )  # fmt: skip
 """Every style name that a span may bear; `""` is plain."""

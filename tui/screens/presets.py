@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.geometry import Size
 from textual.screen import Screen
 
 from tui import keys
@@ -56,7 +58,8 @@ class PresetsScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.words = ""
+        self.words, self.one, self.list_width, self.page_width = "", False, 42, 76
+        self._fitted = Size(0, 0)
 
     def compose(self) -> ComposeResult:
         """List, page, keys."""
@@ -71,8 +74,8 @@ class PresetsScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Shows the list at once; what needs reading of old sessions comes after the first paint."""
+        self._fit()
         menu = self.query_one(Menu)
-        self._list()
         menu.choose(self.app.first_preset)
         menu.focus()
 
@@ -80,21 +83,34 @@ class PresetsScreen(Screen[None]):
         """Comes back from a run: its result is now the last one, and files may have been mended."""
         if self.app.painted:
             self.app.reload_presets()
-            for preset in self.app.presets:
-                preset.check()
             self._list()
             self._page()
+            self.run_worker(self._check(), exclusive=True, group="check")
+
+    async def _check(self) -> None:
+        """Holds each preset against the catalog, one between two key presses."""
+        broken = False
+        for preset in self.app.presets:
+            if not preset.checked:
+                broken |= preset.recipe is None
+                await asyncio.sleep(0.001)
+        if broken:
+            self._list()
 
     def on_resize(self) -> None:
-        """Chooses how much fits, and paints it in the new width."""
-        width, height = self.app.size
-        one = width < 70 or height < 16
-        self.set_class(width >= 100 and height >= 28, "-wide")
-        self.set_class(not one and not self.has_class("-wide"), "-narrow")
-        self.set_class(one, "-one")
-        self.call_after_refresh(self._after_resize)
+        """Paints in the new width."""
+        if self.app.size != self._fitted:
+            self._fit()
 
-    def _after_resize(self) -> None:
+    def _fit(self) -> None:
+        """Chooses how much fits. Widths follow from the mode, so that the first layout is the last one."""
+        width, height = self._fitted = self.app.size
+        self.one = width < 70 or height < 16
+        wide = width >= 100 and height >= 28
+        self.list_width = width if self.one else 42 if wide else 30
+        self.page_width = width if self.one else width - self.list_width - (2 if wide else 1)
+        self.set_classes(" ".join(name for name in ("-yaml", "-page") if self.has_class(name)))
+        self.add_class("-one" if self.one else "-wide" if wide else "-narrow")
         self._list()
         self._page()
         self.update_top()
@@ -110,11 +126,12 @@ class PresetsScreen(Screen[None]):
         width = self.app.size.width
         going = len(self.app.desk.going)
         end = line((f"{going} going   " if going else "", "pruned"), (f"{self.app.engine_words} ", "quiet"))
-        self.query_one("#top", Lines).put([spread(line((" prune-tui", "strong")), end, width)])
+        for top in self.query("#top").results(Lines):  # none any more while the app is closing
+            top.put([spread(line((" prune-tui", "strong")), end, width)])
 
     def _list(self) -> None:
         menu = self.query_one(Menu)
-        width = max(20, menu.size.width or 42) - 2
+        width = self.list_width - 2
         rows: list[Row] = []
         family = None
         shown = [p for p in self.app.presets if p.matches(self.words)]
@@ -143,7 +160,7 @@ class PresetsScreen(Screen[None]):
             return
         last = self.app.history.last(preset.name) if self.app.painted else None
         words.border_title = f" {preset.name} "
-        words.put(page.words(preset, last, words.size.width or 60))
+        words.put(page.words(preset, last, self.page_width - 1))
         yaml.border_title = f" yaml  {preset.path.name} "
         yaml.put(page.yaml(preset.text))
         words.scroll_home(animate=False)

@@ -86,7 +86,6 @@ class RunScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Begins to paint, four times a second."""
-        self.query_one("#layers").focus()
         if self.live.session.finished:
             self._look_at("result")
         self.set_interval(1 / 4, self.tick, name="paint")
@@ -104,6 +103,8 @@ class RunScreen(Screen[None]):
     def tick(self, *, force: bool = False) -> None:
         """Paints what changed since the last time."""
         live = self.live
+        if not self.query("#log"):  # the app is closing
+            return
         session = self.frozen or live.session
         sizes = tuple(self.query_one(f"#{name}").size for name in PANELS)
         state = (session, self.view, live.lost, live.paused, live.stopping, sizes)
@@ -184,7 +185,8 @@ class RunScreen(Screen[None]):
         """Next panel: takes the place of one where not all fit, and gets the keyboard."""
         names = [n for n in PANELS if self.has_class("-one") or not self.query_one(f"#{n}").has_class("-empty")]
         focused = self.focused.id if self.focused is not None else None
-        at = names.index(focused) if focused in names else names.index(self.shown) if self.shown in names else -step
+        now = self.shown if self.has_class("-one") or focused not in names else str(focused)
+        at = names.index(now) if now in names else -step
         self._look_at(names[(at + step) % len(names)])
         self.call_after_refresh(self._focus_shown)
 

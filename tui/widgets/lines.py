@@ -5,39 +5,64 @@ Every live table is one of these. (A DataTable draws all its visible rows for on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
 
+from rich.color import Color as RichColor
 from rich.segment import Segment
 from rich.style import Style
+from textual.color import Color, ColorParseError
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.paint.lines import EMPTY, STYLES, Line, plain
+from tui.paint.lines import EMPTY, Line, plain
+
+_PLAIN = Style()
+_PALETTES: dict[str, dict[str, Style]] = {}
+# style name: (variable of the theme for the text, for what is behind it, bold)
+_MEANINGS: dict[str, tuple[str, str, bool]] = {
+    "quiet": ("quiet", "", False),
+    "strong": ("", "", True),
+    "pruned": ("pruned", "", False),
+    "accuracy": ("accuracy", "", False),
+    "good": ("success", "", False),
+    "warning": ("warning", "", False),
+    "error": ("error", "", True),
+    "badge": ("on-badge", "accuracy", True),
+    "bad-badge": ("on-badge", "error", True),
+    "rest": ("rest", "", False),
+    "key": ("pruned", "", True),
+    "heading": ("quiet", "", True),
+    "cursor": ("", "row", False),
+}
+
+
+def palette(theme: str, variables: Mapping[str, str]) -> dict[str, Style]:
+    """The styles of a theme by name. (As component classes of the CSS they cost 20 ms at every start.)"""
+    if theme not in _PALETTES:
+        colours = {"": None, **{k: _colour(variables[k]) for k in _USED if k in variables}}
+        _PALETTES[theme] = {
+            name: Style(color=colours.get(front), bgcolor=colours.get(back), bold=bold or None)
+            for name, (front, back, bold) in _MEANINGS.items()
+        }
+    return _PALETTES[theme]
+
+
+_USED = {variable for front, back, _ in _MEANINGS.values() for variable in (front, back) if variable}
+
+
+def _colour(text: str) -> RichColor | None:
+    try:
+        return Color.parse(text).rich_color
+    except ColorParseError:  # "auto 87%" and its like: leave the text as it is
+        return None
 
 
 class Lines(ScrollView, can_focus=False):
     """Shows lines; scrolls up and down where there are more than fit."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{name}" for name in (*STYLES, "cursor")}
     DEFAULT_CSS = """
-    Lines {
-        height: auto; overflow-x: hidden; scrollbar-size-vertical: 1; background: $background;
-        & > .lines--quiet { color: $quiet; }
-        & > .lines--strong { text-style: bold; }
-        & > .lines--pruned { color: $pruned; }
-        & > .lines--accuracy { color: $accuracy; }
-        & > .lines--good { color: $success; }
-        & > .lines--warning { color: $warning; }
-        & > .lines--error { color: $error; text-style: bold; }
-        & > .lines--badge { color: $on-badge; background: $accuracy; text-style: bold; }
-        & > .lines--bad-badge { color: $on-badge; background: $error; text-style: bold; }
-        & > .lines--rest { color: $rest; }
-        & > .lines--key { color: $pruned; text-style: bold; }
-        & > .lines--heading { color: $quiet; text-style: bold; }
-        & > .lines--cursor { background: $row; }
-    }
+    Lines { height: auto; overflow-x: hidden; scrollbar-size-vertical: 1; background: $background; }
     """
 
     def __init__(self, lines: Sequence[Line] = (), *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
@@ -79,7 +104,7 @@ class Lines(ScrollView, can_focus=False):
         return len(self.pinned) + len(self.content)
 
     def notify_style_update(self) -> None:
-        """Forgets what the styles were: the theme changed."""
+        """Forgets what the styles were: the theme changed, or the keyboard came or went."""
         self._styles_by_name.clear()
         super().notify_style_update()
 
@@ -87,11 +112,9 @@ class Lines(ScrollView, can_focus=False):
         """The style that a name stands for in the present theme."""
         found = self._styles_by_name.get((name, cursor))
         if found is None:
-            found = self.rich_style
-            if name in STYLES:
-                found += self.get_component_rich_style(f"lines--{name}", partial=True)
+            found = self.rich_style + palette(self.app.theme, self.app.theme_variables).get(name, _PLAIN)
             if cursor:
-                found += self.get_component_rich_style("lines--cursor", partial=True)
+                found += palette(self.app.theme, self.app.theme_variables)["cursor"]
             self._styles_by_name[name, cursor] = found
         return found
 
