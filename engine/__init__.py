@@ -12,6 +12,11 @@ __version__ = "0.1.0"
 
 # name -> the module that defines it. No module of this package bears the name of one of these.
 _HOMES: dict[str, str] = {
+    "load_recipe": "engine.recipe",
+    "Recipe": "engine.recipe",
+    "Session": "engine.session",
+    "run": "engine.running.executing",
+    "runtimes": "engine.measurement.contenders",
     "dependency_groups": "engine.surgery.groups",
     "remove_units": "engine.surgery.removal",
     "shrink": "engine.surgery.removal",

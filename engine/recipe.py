@@ -62,6 +62,9 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
     """What is measured at the end."""
 
     latency: Latency | None = Latency()
+    runtimes: Annotated[
+        tuple[str, ...], msgspec.Meta(description="runtimes to time it in, as engine.runtimes names")
+    ] = ()
     dense_control: Annotated[bool, msgspec.Meta(description="train the same model unpruned, as long, to compare")] = (
         True
     )

@@ -123,7 +123,11 @@ class _Reader:
             kind = self._kind_at(path[:-1])
             if kind and path[-1] in catalog.entries(kind) and path[-1] != "name" and "name" not in node:
                 node.clear()  # target.epsilon=... replaces target.sparsity
-            node[path[-1]] = new
+            old = node.get(path[-1])
+            if isinstance(new, Mapping) and isinstance(old, dict) and not self._kind_at(path):
+                node[path[-1]] = {**old, **new}  # a group of keys (prune, train): those not named stay
+            else:
+                node[path[-1]] = new
         return tree
 
     def _kind_at(self, path: Path) -> catalog.Kind | None:

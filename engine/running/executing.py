@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from engine.errors import PruneError
-from engine.events import Finished, Started
+from engine.events import Finished, Progress, Started
 from engine.recipe import Recipe, to_plain
 from engine.running.control import Cancelled, Control
+from engine.session import Session
 
 if TYPE_CHECKING:
     from engine.running.context import Run
@@ -56,6 +60,35 @@ def execute(
     return run
 
 
+def run(recipe: Recipe, on_event: Callable[[Any], None] | None = None, *, folder: Path | None = None) -> Session:
+    """Runs a recipe in this process.
+
+    Args:
+        recipe: as `engine.load_recipe` gives it.
+        on_event: called with every event and all live progress.
+        folder: where checkpoints and `model.keras` go; None keeps nothing.
+
+    Returns:
+        The session: all that was told.
+
+    Raises:
+        PruneError: the recipe cannot be carried out.
+    """
+    session = Session()
+
+    def hear(message: Any) -> int:
+        nonlocal session
+        if not isinstance(message, Progress):
+            message = msgspec.structs.replace(message, seq=session.seq + 1, time=time.time())
+        session = session.apply(message)
+        if on_event is not None:
+            on_event(message)
+        return session.seq
+
+    execute(recipe, hear, folder=folder)
+    return session
+
+
 def _go(run: Run, *, resume: bool) -> None:
     from engine.data import load
     from engine.running.plan import plan, target_sparsity
@@ -69,12 +102,14 @@ def _go(run: Run, *, resume: bool) -> None:
     else:
         run.take(run.fresh_model())
     prune = recipe.prune
+    known = prune is not None and prune.target.name == "sparsity" and not recipe.sweep
+    stated = target_sparsity(prune.target) if known and prune is not None else None
     run.say(
         Started(
             run=run.folder.name if run.folder else recipe.name, recipe=to_plain(recipe), environment=environment(),
             metric=run.task.metric, epochs=sum(s.epochs for s in stages),
             target=prune.target.name if prune else "",
-            target_value=target_sparsity(prune.target) if prune and prune.target.name == "sparsity" else None,
+            target_value=stated,
             denominator="units" if run.by_units else "weights", resumed_after=run.seq if resume else None,
         )
     )  # fmt: skip

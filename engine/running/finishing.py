@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from engine.events import Measured, Saved, number
+from engine.events import Measured, Result, Saved, number
 from engine.running.context import Run
 
 
@@ -36,6 +36,8 @@ def finish(run: Run) -> None:
     dense = measured(run, run.dense, batch_sizes=(), repeats=repeats) if run.dense is not None else None
     if dense is not None:
         run.say(Measured(which="dense", values={**run.memory.get("dense", {}), **dense}))
+    if run.recipe.measure.runtimes:
+        _compare_runtimes(run, batch_size=sizes[-1] if sizes else 1)
     run.say(Measured(which="pruned", values={"validation": number(metric), "validation_loss": number(loss), **values}))
 
 
@@ -52,6 +54,15 @@ def measured(
     )  # fmt: skip
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(result))  # as it travels: lists, no tuples
     return plain
+
+
+def _compare_runtimes(run: Run, *, batch_size: int) -> None:
+    """Times the result in every runtime that the recipe names, for the same inputs."""
+    from engine.measurement.contenders import runtimes
+
+    only = [name for name in run.recipe.measure.runtimes if name != "all"] or None
+    rows = runtimes(run.model, (run.data.x_test, run.data.y_test), batch_size=batch_size, only=only)
+    run.say(Result(name="runtimes", value=msgspec.json.decode(msgspec.json.encode(rows))))
 
 
 def save_model(run: Run) -> None:

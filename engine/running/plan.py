@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from engine.errors import PruneError
 from engine.recipe import Part, Recipe
-from engine.running import dense, finishing, gradual, once, repairing, rounds
+from engine.running import dense, finishing, gradual, once, repairing, rounds, sweeping
 from engine.running.context import Run
 
 BUDGETS = ("accuracy_drop", "size", "flops", "latency")
@@ -40,6 +40,10 @@ def plan(recipe: Recipe) -> list[Stage]:
     Raises:
         PruneError: the parts do not go together.
     """
+    if recipe.sweep:
+        count = len(sweeping.points(recipe))
+        stages = [Stage(f"point {i + 1} of {count}", sweeping.point_of(i, count)) for i in range(count)]
+        return [*stages, Stage("finish", sweeping.finish_sweep)]
     if recipe.prune is None:
         return [Stage("dense", dense.train_dense, recipe.train.epochs), Stage("finish", finishing.finish)]
     middle = _PLANS[recipe.prune.schedule.name](recipe)

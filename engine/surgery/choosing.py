@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fnmatch import fnmatch
 from fractions import Fraction
 from typing import Any
 
@@ -46,7 +47,12 @@ def kept_units(
                 owned.setdefault(key, []).append(int(number))
     pool = {key: np.asarray(scores[key], np.float64)[numbers] for key, numbers in owned.items()}
     within = {key: np.asarray(before[key], bool)[owned[key]] for key in pool if before and key in before}
-    chosen = choose(pool, sparsity, granularity="unit", scope=scope, within=within or None, **(params or {}))
+    params = dict(params or {})
+    if params.get("skip"):
+        # A layer that keeps its units anyway (it makes the output) may be named without being among the choices.
+        held = [key for key in units if key not in pool]
+        params["skip"] = [p for p in params["skip"] if not any(fnmatch(key, p) for key in held)]
+    chosen = choose(pool, sparsity, granularity="unit", scope=scope, within=within or None, **params)
     gone: set[int] = set()
     for key, numbers in owned.items():
         stays = np.asarray(chosen[key], bool).copy()

@@ -16,6 +16,7 @@ from engine.events import (
     Message,
     Noted,
     PhaseBegan,
+    Result,
     as_float,
 )
 from engine.events import Progress as Live
@@ -69,12 +70,18 @@ def _line(message: Message, session: Session) -> str:
             return "  " + words
         case Noted(words=words):
             return "  warning: " + words
+        case Result(name="sweep", value=[*_, dict() as row]):
+            return "  " + "   ".join(f"{k} {_short(v)}" for k, v in row.items() if v is not None)
         case Measured(which="before_recovery", values=values):
             return f"  before any repair: validation {as_float(values.get('validation')):.3f}"
         case Finished(state=state, words=words, where=where, todo=todo):
             return ": ".join(filter(None, [state, where, words])) + (f". {todo}" if todo else "")
         case _:
             return ""
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _summary(console: Console, session: Session) -> None:

@@ -23,8 +23,6 @@ _CODES = {"done": DONE, "failed": FAILED, "stopped": CANCELLED}
 def run(*, preset: str, overrides: tuple[str, ...], runs: Path | None, as_json: bool, detach: bool) -> int:
     """Starts a run and follows it; `detach` only starts it."""
     recipe = load_recipe(preset, overrides=dict(parse_override(text) for text in overrides))
-    if recipe.sweep:
-        raise PruneError("a sweep has many runs", where=preset, todo="Run it from the app")
     return asyncio.run(_started(lambda client: client.start_run(recipe, runs), as_json=as_json, detach=detach))
 
 

@@ -31,6 +31,9 @@ def show(*, name: str, runs: Path | None, as_yaml: bool) -> int:
         console.print(f"warning: {warning}", highlight=False)
     console.print(summary(session))
     console.print(layers(session))
+    for title, value in session.results.items():
+        if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+            console.print(rows_table(title, value))
     console.print(str(folder / "session.yaml"), soft_wrap=True, highlight=False)
     return 0
 
@@ -81,6 +84,19 @@ def layers(session: Session) -> Table:
         shape = "x".join(map(str, row.shape))
         table.add_row(
             row.key, shape, f"{row.kept:,}", f"{row.weights:,}", f"{gone:.1%}", f"{row.units_kept} of {row.units}"
+        )
+    return table
+
+
+def rows_table(name: str, rows: list[dict[str, Any]]) -> Table:
+    """A table that a method added to the session; nested values are left to the YAML."""
+    columns = [
+        k for k in dict.fromkeys(k for row in rows for k in row) if not any(isinstance(r.get(k), dict) for r in rows)
+    ]
+    table = Table(*columns, title=name, title_justify="left", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(
+            *(f"{v:.4g}" if isinstance(v, float) else "" if v is None else str(v) for v in map(row.get, columns))
         )
     return table
 
