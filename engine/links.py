@@ -129,11 +129,11 @@ async def near(folder: Path) -> Link | None:
         return None
     try:
         await link.greet(patience=10)
-    except RunnerError:
+    except BaseException as error:
         await link.close()
-        if link.hello is not None:
-            raise
-        return None
+        if isinstance(error, RunnerError) and link.hello is None:
+            return None
+        raise
     return link
 
 
