@@ -63,9 +63,9 @@ def watch_gradients(
     The optimizer must be watched already, and the train function be made anew afterwards.
     """
     watchers = getattr(vars(innermost(optimizer)).get("apply"), "watchers", [])
-    if on:
+    if on and watcher not in watchers:
         watchers.append(watcher)
-    elif watcher in watchers:
+    elif not on and watcher in watchers:
         watchers.remove(watcher)
 
 

@@ -16,6 +16,7 @@ from engine.criteria.movement import Movement
 from engine.errors import PruneError
 from engine.layout import kernels
 from engine.masks import Masks, attach, hooks
+from engine.pruning_callback.building import before_first_batch, is_built
 from engine.pruning_callback.finding import Finder, Masking
 from engine.pruning_callback.sentence import Sentence, sentence
 from engine.pruning_callback.timing import Clock, check_rounds, late
@@ -124,32 +125,24 @@ class Pruning(keras.callbacks.Callback):  # type: ignore[misc, valid-type]
         self._start: dict[str, list[Any]] = {}
         self._round = 0
         self._plan: tuple[float | None, ...] = ()
+        self._waiting, self._epoch = False, 0
 
     # ---- what Keras calls ------------------------------------------------------------------------------------------
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Attaches masks of ones, so that all that follows only changes values in the compiled step."""
-        if self.masks is None or not self.masks.attached or self.masks.model is not self.model:
-            self._begin()
-        clock = self._wind()
-        if self._watch is not None:
-            hooks.watch_gradients(self.model.optimizer, self._watch)
-            hooks.retrace(self.model)
-        per_execution = int(getattr(self.model, "steps_per_execution", 1) or 1)
-        delay = late(clock.pending, per_execution=per_execution, per_epoch=clock.per_epoch)
-        if delay and self.sentence.when != "one_shot":
-            warnings.warn(
-                f"steps_per_execution={per_execution} gives control back only at the end of an execution: masks change "
-                f"up to {delay} steps later than the schedule says. To meet every step, choose times that it divides.",
-                UserWarning,
-                stacklevel=2,
-            )
+        self._waiting = not is_built(self.model)
+        if self._waiting:
+            before_first_batch(self.model, self._late)
+        else:
+            self._ready()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Notes where the epoch stands in the schedule, and does what is due."""
-        clock = self._timer()
-        clock.epoch(epoch)
-        self._act()
+        self._epoch = epoch
+        if not self._waiting:
+            self._timer().epoch(epoch)
+            self._act()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Does what is due."""
@@ -182,6 +175,29 @@ class Pruning(keras.callbacks.Callback):  # type: ignore[misc, valid-type]
             )
 
     # ---- how it acts -----------------------------------------------------------------------------------------------
+
+    def _late(self) -> None:
+        self._waiting = False
+        self._ready()
+        self._timer().epoch(self._epoch)
+        self._act()
+
+    def _ready(self) -> None:
+        if self.masks is None or not self.masks.attached or self.masks.model is not self.model:
+            self._begin()
+        clock = self._wind()
+        if self._watch is not None:
+            hooks.watch_gradients(self.model.optimizer, self._watch)
+            hooks.retrace(self.model)
+        per_execution = int(getattr(self.model, "steps_per_execution", 1) or 1)
+        delay = late(clock.pending, per_execution=per_execution, per_epoch=clock.per_epoch)
+        if delay and self.sentence.when != "one_shot":
+            warnings.warn(
+                f"steps_per_execution={per_execution} gives control back only at the end of an execution: masks change "
+                f"up to {delay} steps later than the schedule says. To meet every step, choose times that it divides.",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def _begin(self) -> None:
         scene = context(self.model, self.data, loss=self.loss, seed=self.seed)

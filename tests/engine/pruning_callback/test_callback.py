@@ -363,3 +363,29 @@ def test_units_go_silent_whole_and_shrink_removes_them() -> None:
     small = engine.shrink(model)
     assert small.get_layer("a").units == 4
     np.testing.assert_allclose(small(X), model(X), atol=1e-5)
+
+
+class Lazy(keras.Model):  # type: ignore[misc]
+    """Its weights exist only after its first call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = keras.layers.Dense(10, activation="relu", name="a")
+        self.last = keras.layers.Dense(3, name="b")
+
+    def call(self, x: Any) -> Any:
+        return self.last(self.first(x))
+
+
+@pytest.mark.parametrize("kind", ["subclassed", "sequential"])
+def test_a_model_that_gets_its_weights_with_its_first_batch(kind: str) -> None:
+    keras.utils.set_random_seed(4)
+    plain = keras.Sequential([keras.layers.Dense(10, activation="relu"), keras.layers.Dense(3)])
+    model = Lazy() if kind == "subclassed" else plain
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.0), loss, jit_compile=False)
+    pruning = Pruning("synflow", schedule="at_init", sparsity=0.8, iterations=5)
+    fit(model, pruning, epochs=1)
+    assert [e.step for e in pruning.history] == [0]  # before the first update
+    assert gone(model) == 72
+    assert int(model.optimizer.iterations.numpy()) == STEPS
