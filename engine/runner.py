@@ -129,17 +129,9 @@ class Worker:
             ending = Finished(state="stopped", words="stopped on request")
         except PruneError as error:
             ending = Finished(state="failed", words=error.what, where=error.where, todo=error.todo)
-        except MemoryError as error:
-            traceback.print_exc()
-            ending = Finished(state="failed", words="out of memory", where=_where(error), todo="Try a smaller batch.")
         except Exception as error:
             traceback.print_exc()
-            ending = Finished(
-                state="failed",
-                words=f"{type(error).__name__}: {_first_line(error)}",
-                where=_where(error),
-                todo=f"This is a fault of the program. The whole of it is in {self.folder / folders.LOG}.",
-            )
+            ending = self._fault(error)
         try:
             if self.journal.last == before or self.journal.session.state not in CODES:
                 self.emit(ending)
@@ -147,6 +139,13 @@ class Worker:
             print(error, file=sys.stderr)  # noqa: T201 - this is worker.log
             return CODES["failed"]
         return CODES[self.journal.session.state]
+
+    def _fault(self, error: Exception) -> Finished:
+        words = f"{type(error).__name__}: {_first_line(error)}"
+        todo = f"This is a fault of the program. The whole of it is in {self.folder / folders.LOG}."
+        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's own
+            words, todo = "out of memory", "Take a smaller batch, a smaller model, or close what else is running."
+        return Finished(state="failed", words=words, where=_where(error), todo=todo)
 
     def _executed(self, execute: str, *, resume: bool) -> None:
         from engine.recipe import load_recipe

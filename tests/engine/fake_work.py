@@ -59,6 +59,8 @@ def _act(name: str, emit: Callable[[AnyEvent | Progress], int | None], control: 
             os.kill(os.getpid(), signal.SIGKILL)
         case "fault":
             raise ZeroDivisionError("one over nought")
+        case "too-big":
+            raise MemoryError
         case "bad-data":
             raise DataError("there is no such data", where="data.name", todo="Take digits.")
         case "silent-end":
