@@ -156,3 +156,6 @@ def relay(group_runs: Path | None, /, name: str, runs: Path | None) -> None:
 def completion(shell: str) -> None:
     """Print the completion script of a SHELL: `eval "$(prune-tui completion bash)"`."""
     _do("listing", "completion", shell=shell)
+
+
+from tui import model_cli  # noqa: E402, F401 - the commands on model files are declared there, on the group above

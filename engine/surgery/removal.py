@@ -58,7 +58,7 @@ def remove_units(model: keras.Model, units: Units, *, minimum: int = 1, round_to
 
 def remove(model: keras.Model, units: Units, *, minimum: int = 1, round_to: int = 1) -> Surgery:
     """As `remove_units`, with the report beside the model."""
-    return _operate(planned(model, units, minimum=minimum, round_to=round_to))
+    return operate(planned(model, units, minimum=minimum, round_to=round_to))
 
 
 def planned(
@@ -84,8 +84,8 @@ def shrink(model: keras.Model, *, minimum: int = 1, round_to: int = 1, exact: bo
     """The model without its silent units: those that send the same to every reader, whatever the input.
 
     A unit is silent when its column, bias, gamma and beta are 0 (masked). Where it sends a constant other than 0
-    (sigmoid(0), a bias alone, a BatchNorm's beta), the constant is added to its readers' biases, and the unit stays where that
-    is not exact (`same` padding); `surgery.skipped` of the new model says so.
+    (sigmoid(0), a bias alone, a BatchNorm's beta), the constant is added to its readers' biases, and the unit stays
+    where that is not exact (`same` padding); `surgery.skipped` of the new model says so.
 
     Args:
         model: a built Functional or Sequential model.
@@ -105,10 +105,11 @@ def shrink_with_report(model: keras.Model, *, minimum: int = 1, round_to: int = 
     units = {key: np.flatnonzero(found.quiet[parts.of[space.labels]]) for key, space in trace.spaces.items()}
     asked = {key: numbers for key, numbers in units.items() if len(numbers)}
     plan = plan_removal(trace, asked, minimum=minimum, round_to=round_to, barred=found.barred)
-    return _operate(plan, found.folds(plan))
+    return operate(plan, found.folds(plan))
 
 
-def _operate(plan: Plan, folds: Mapping[int, Array] | None = None) -> Surgery:
+def operate(plan: Plan, folds: Mapping[int, Array] | None = None) -> Surgery:
+    """Carries out a plan; `folds` are constants to add to readers' biases."""
     new, pairs = rebuild(plan, folds)
     notes = carry_compiled(plan, new, pairs)
     report = report_on(plan, new, notes)

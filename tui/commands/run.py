@@ -15,7 +15,7 @@ from engine.errors import PruneError
 from engine.events import Finished, Message, encode
 from engine.recipe import load_recipe
 from engine.recipe_reading import parse_override
-from tui.cli import BAD_INPUT, CANCELLED, DONE, FAILED
+from tui.cli import CANCELLED, DONE, FAILED
 
 _CODES = {"done": DONE, "failed": FAILED, "stopped": CANCELLED}
 
@@ -23,13 +23,13 @@ _CODES = {"done": DONE, "failed": FAILED, "stopped": CANCELLED}
 def run(*, preset: str, overrides: tuple[str, ...], runs: Path | None, as_json: bool, detach: bool) -> int:
     """Starts a run and follows it; `detach` only starts it."""
     recipe = load_recipe(preset, overrides=dict(parse_override(text) for text in overrides))
-    return asyncio.run(_started(lambda client: client.start_run(recipe, runs), as_json=as_json, detach=detach))
+    return asyncio.run(started(lambda client: client.start_run(recipe, runs), as_json=as_json, detach=detach))[0]
 
 
 def resume(*, name: str, runs: Path | None, as_json: bool, detach: bool) -> int:
     """Goes on with a run from its last checkpoint."""
     folder = folders.find(name, runs=runs)
-    return asyncio.run(_started(lambda client: client.resume_run(folder), as_json=as_json, detach=detach))
+    return asyncio.run(started(lambda client: client.resume_run(folder), as_json=as_json, detach=detach))[0]
 
 
 def attach(*, name: str, runs: Path | None, as_json: bool) -> int:
@@ -57,12 +57,15 @@ def relay(*, name: str, runs: Path | None) -> int:
     return DONE
 
 
-async def _started(start: Callable[[Client], Awaitable[Run]], *, as_json: bool, detach: bool) -> int:
+async def started(
+    start: Callable[[Client], Awaitable[Run]], *, as_json: bool, detach: bool = False
+) -> tuple[int, Path]:
+    """Starts a run and follows it to its end (unless detached); gives the exit code and the run's folder."""
     async with Client() as client:
         going = await start(client)
         if detach:
             print(going.folder)  # noqa: T201 - a command's output
-            return DONE
+            return DONE, going.folder
         loop = asyncio.get_running_loop()
         stopping: list[asyncio.Task[None]] = []
 
@@ -75,7 +78,7 @@ async def _started(start: Callable[[Client], Awaitable[Run]], *, as_json: bool, 
         for task in stopping:
             with contextlib.suppress(PruneError):
                 await task
-        return code
+        return code, going.folder
 
 
 async def _follow(going: Run, *, as_json: bool) -> int:
@@ -101,6 +104,3 @@ async def _as_json(messages: AsyncIterator[Message]) -> Finished | None:
         if isinstance(message, Finished):
             last = message
     return last
-
-
-__all__ = ["BAD_INPUT", "attach", "relay", "resume", "run", "stop"]

@@ -1,0 +1,218 @@
+"""`shrink`, `auto`, `measure`, `export` and `unpack`: the library on a model file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from engine.errors import DataError, ModelError
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+_PLAIN = ("litert", "savedmodel")  # their file needs no second word; other kinds of LiteRT do
+
+
+def shrink(
+    *,
+    model: Path,
+    output: Path,
+    sparsity: float,
+    criterion: str,
+    scope: str,
+    round_to: int,
+    interpolate: bool,
+    data: str | None,
+) -> int:
+    """Scores units, chooses, removes; prints what changed, layer by layer."""
+    if output.suffix != ".keras":
+        raise ModelError(f"the smaller model is a .keras file, not {output.name!r}", todo="Give -o small.keras")
+    if interpolate and data is None:
+        raise DataError("interpolation looks at inputs, and none were given", todo="Add --data")
+    with _quiet():
+        from engine.shrinking import shrunk
+
+        source, inputs = _load(model), _inputs(data)
+        done = shrunk(
+            source,
+            inputs,
+            sparsity=sparsity,
+            criterion=criterion,
+            scope=scope,
+            round_to=round_to,
+            interpolate=interpolate,
+        )
+        _save(done.model, output)
+    table = Table("layer", "units", "", "parameters", "", "FLOPs", "", box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in done.report.layers:
+        pairs = (
+            (row.units_before, row.units_after),
+            (row.params_before, row.params_after),
+            (row.flops_before, row.flops_after),
+        )
+        table.add_row(row.layer, *(f"{n:,}" for pair in pairs for n in pair))
+    console = Console()
+    console.print(table)
+    for words in done.report.groups:
+        console.print(words, highlight=False)
+    for skip in done.report.skipped:
+        console.print(f"{skip.layer}: {len(skip.units)} units stay: {skip.reason}", highlight=False)
+    (before, after), (flops, left) = done.report.params, done.report.flops
+    words = f"{before:,} -> {after:,} parameters, {flops:,} -> {left:,} FLOPs a sample"
+    console.print(f"{words} ({flops / max(left, 1):.2f}x in theory)", highlight=False)
+    print(output)  # noqa: T201 - the last line names the file, for scripts
+    return 0
+
+
+def auto(
+    *,
+    model: Path,
+    data: str,
+    max_drop: float,
+    aim: Any,
+    epochs: int,
+    output: Path | None,
+    runs: Path | None,
+    as_json: bool,
+) -> int:
+    """Builds the recipe of a search and follows its run."""
+    import asyncio
+
+    from engine.automatic import auto_recipe
+    from tui.commands.run import started
+
+    recipe = auto_recipe(model, data, max_drop=max_drop, aim=aim, epochs=epochs)
+    code, folder = asyncio.run(started(lambda client: client.start_run(recipe, runs), as_json=as_json))
+    if output is not None and code == 0:
+        shutil.copyfile(folder / "model.keras", output)
+    return code
+
+
+def measure(
+    *, model: Path, against: Path | None, data: str | None, batches: tuple[int, ...], runtimes: bool, as_json: bool
+) -> int:
+    """Measures and prints."""
+    with _quiet():
+        from engine.measurement.contenders import runtimes as compared
+        from engine.measurement.measuring import measure as measured
+
+        loaded, pair = _load(model), _test(data)
+        reference = None if against is None else _load(against)
+        found = measured(loaded, pair, reference=reference, batch_sizes=batches)
+        rows = compared(loaded, pair, batch_size=batches[0]) if runtimes else ()
+    plain = msgspec.json.decode(msgspec.json.encode(found))
+    more = msgspec.json.decode(msgspec.json.encode(rows))
+    if as_json:
+        print(msgspec.json.encode({**plain, "runtimes": more}).decode())  # noqa: T201 - a command's output
+        return 0
+    console = Console()
+    table = Table("", "", box=None, pad_edge=False, show_header=False)
+    for key, value in plain.items():
+        if isinstance(value, str | int | float):
+            table.add_row(key.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
+    for key, value in plain["counts"].items():
+        if isinstance(value, int):
+            table.add_row(key.replace("_", " "), f"{value:,}")
+    if plain.get("metric"):
+        table.add_row(plain["metric"]["name"], f"{plain['metric']['value']:.4f}")
+    for row in plain["latency"]:
+        speed = "" if row["speedup"] is None else f"   {row['speedup']:.2f}x of the dense model's speed"
+        spread = f"{row['low']:.3f} to {row['high']:.3f}"
+        table.add_row(f"milliseconds, batch {row['batch_size']}", f"{row['median']:.3f} ({spread}){speed}")
+    for row in more:
+        words = row["missing"] if row.get("missing") else f"{row['latency']['median']:.3f} ms, {row['threads']} threads"
+        table.add_row(row["title"], words)
+    console.print(table)
+    return 0
+
+
+def export(*, source: str, formats: tuple[str, ...], output: Path | None, data: str | None, runs: Path | None) -> int:
+    """Writes each format and says what to expect of it."""
+    from engine import folders
+
+    path = Path(source)
+    if path.suffix != ".keras":
+        folder = folders.find(source, runs=runs)
+        path, target = folder / "model.keras", folder / "exports"
+    else:
+        target = path.parent
+    console = Console()
+    with _quiet():
+        from engine.exporting.formats import get_format
+        from engine.exporting.writing import export as write
+
+        model, pair = _load(path), _test(data)
+        for name in formats:
+            chosen = get_format(name, path)
+            kind = "" if chosen.name in chosen.suffix or chosen.name in _PLAIN else f".{chosen.name}"
+            file = f"{path.stem}{kind}{chosen.suffix}"
+            whole = output is not None and output.suffix and len(formats) == 1
+            place = output if output is not None and whole else (output or target) / file
+            report = write(model, place, format=name, data=pair)
+            console.print(f"{report.path}   {report.bytes:,} bytes", highlight=False, soft_wrap=True)
+            for note in report.notes:
+                console.print(f"  {note}", highlight=False)
+    return 0
+
+
+def unpack(*, packed: Path, output: Path | None) -> int:
+    """Loads a packed file and saves it as Keras does."""
+    with _quiet():
+        from engine.exporting.packing import load_packed
+
+        target = output or packed.with_suffix(".keras")
+        _save(load_packed(packed), target)
+    print(target)  # noqa: T201 - the last line names the file, for scripts
+    return 0
+
+
+class _quiet:  # noqa: N801 - used like a function
+    """Native code's chatter on standard error goes nowhere while the work is done."""
+
+    def __enter__(self) -> None:
+        self._kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        os.close(null)
+
+    def __exit__(self, *_: object) -> None:
+        os.dup2(self._kept, 2)
+        os.close(self._kept)
+
+
+def _load(path: Path) -> Any:
+    from engine.models.file import load_model
+
+    return load_model(path)
+
+
+def _save(model: Any, path: Path) -> None:
+    temporary = path.with_name(f".{path.stem}.saving.keras")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    model.save(temporary)
+    os.replace(temporary, path)
+
+
+def _dataset(data: str | None) -> Any:
+    if data is None:
+        return None
+    from engine.automatic import data_of
+    from engine.data import load
+
+    part = data_of(data)
+    return load(part["name"], **{k: v for k, v in part.items() if k != "name"})
+
+
+def _test(data: str | None) -> Any:
+    found = _dataset(data)
+    return None if found is None else (found.x_test, found.y_test)
+
+
+def _inputs(data: str | None) -> Any:
+    found = _dataset(data)
+    return None if found is None else (found.x_train[:2000], found.y_train[:2000])
