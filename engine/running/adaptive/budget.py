@@ -189,6 +189,7 @@ class BudgetSearch:
         run, best = self.run, self.memory["best"]
         self._clean()
         if best is None:
+            run.show_layers()
             return
         self._use(msgspec.convert(best["prune"], Prune))
         run.memory["units_masked"] = run.by_units  # a resume knows the recipe only

@@ -172,9 +172,10 @@ class Method:
             "before": before, "epochs": 0,
         }  # fmt: skip
         words = telling.settled_words(event)
-        run.set_masks(new)
-        new |= dead_rows(run.model, run.mask_arrays())
-        run.change_masks(new, words=words)
+        run.set_masks(new)  # rows are dead only once what they read is zero
+        rows = dead_rows(run.model, run.mask_arrays())
+        run.set_masks({k: masks[k] for k in new})
+        run.change_masks(new | rows, words=words)
         _, after = run.validate()
         event |= {"after": after, "last": after}
         self.memory["event"] = event
