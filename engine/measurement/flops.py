@@ -1,7 +1,8 @@
 """Floating-point operations and parameters, layer by layer: one rule an operation.
 
-A multiplication with an addition counts as two, a bias, an activation or a sum as one an element, as `tf.profiler` counts
-them (it leaves ReLU out). Everything is for one row of input; a size that is dynamic counts as 1, and the cost says that it is not `exact`.
+A multiplication with an addition counts as two, a bias, an activation or a sum as one an element, as `tf.profiler`
+counts them (it leaves ReLU out). Everything is for one row of input; a size that is dynamic counts as 1, and the cost
+says that it is not `exact`.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def carry_compiled(plan: Plan, new: keras.Model, pairs: Mapping[int, keras.Variable]) -> tuple[str, ...]:
     """Compiles the new model as the old one was.
 
-    Slots that have their variable's own shape (SGD's momentum, the Adam family, RMSprop, the averages of `use_ema`) keep
-    their values; others start anew.
+    Slots that have their variable's own shape (SGD's momentum, the Adam family, RMSprop, the averages of `use_ema`)
+    keep their values; others start anew.
 
     Returns:
         What could not be carried, in words.

@@ -25,8 +25,8 @@ class Group:
 
     Attributes:
         units: how many there are.
-        members: `(variable key, axis, index map)`: removing unit i takes the indices `index map[i]` from that axis of that
-            variable. An index map is an int array `(units, k)`; k is 1 but for Flatten blocks, gates, group members.
+        members: `(variable key, axis, index map)`: removing unit i takes the indices `index map[i]` from that axis of
+            that variable. An index map is an int array `(units, k)`: k is 1 but for Flatten blocks, gates and the like.
         roles: for each member, "column" (weights that make the unit), "vector" (bias, gamma, beta), "statistic" (moving
             mean and variance) or "row" (weights that read it).
         layers: the keys of the layers that make the units or carry them along, in the model's order.

@@ -5,6 +5,7 @@ Layers are made inside a `StatelessScope`, so no initialiser runs: every variabl
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,7 +20,9 @@ from engine.surgery.flow import Array
 from engine.surgery.plan import Plan
 from engine.surgery.trace import functional
 
-Values = dict[int, Any]
+_TROUBLE = (ValueError, TypeError, NotImplementedError, KeyError, AttributeError)
+# What these hold (a function, a vocabulary) is no part of their config, and nothing in training changes it.
+_SHARED = ("Lambda", "TextVectorization", "StringLookup", "IntegerLookup", "Discretization")
 
 
 def rebuild(plan: Plan, folds: Mapping[int, Array] | None = None) -> tuple[keras.Model, dict[int, keras.Variable]]:
@@ -36,21 +39,30 @@ def rebuild(plan: Plan, folds: Mapping[int, Array] | None = None) -> tuple[keras
     Raises:
         ModelError: a layer cannot be made again from its own config.
     """
-    maker = _Maker(plan, dict(folds or {}))
     try:
-        with keras.StatelessScope():
-            model = maker.model(plan.trace.model)
-            pairs = dict(maker.pair())
-            maker.fill(pairs)
-    except (ValueError, TypeError, NotImplementedError, KeyError) as error:
-        raise ModelError(
-            f"{plan.trace.model.name} cannot be built again: {str(error).splitlines()[0]}",
-            todo="Every custom layer needs get_config and from_config that restore it",
-        ) from error
+        maker, model, pairs = _made(plan, dict(folds or {}), keras.StatelessScope())
+    except _TROUBLE:
+        # A layer that makes variables from values (not initialisers) cannot do so in the scope.
+        try:
+            maker, model, pairs = _made(plan, dict(folds or {}), contextlib.nullcontext())
+        except _TROUBLE as error:
+            raise ModelError(
+                f"{plan.trace.model.name} cannot be built again: {str(error).splitlines()[0]}",
+                todo="Every custom layer needs get_config and from_config that restore it",
+            ) from error
     for _, new in maker.made.values():
-        if hasattr(new, "finalize_state") and getattr(new, "built", False):
-            new.finalize_state()  # Normalization keeps its mean and variance beside the variables too
+        if isinstance(new, keras.layers.Normalization) and new.built:
+            new.finalize_state()  # it keeps its mean and variance beside the variables too
     return model, pairs
+
+
+def _made(plan: Plan, folds: dict[int, Array], scope: Any) -> tuple[_Maker, keras.Model, dict[int, keras.Variable]]:
+    maker = _Maker(plan, folds)
+    with scope:
+        model = maker.model(plan.trace.model)
+        pairs = dict(maker.pair())
+        maker.fill(pairs)
+    return maker, model, pairs
 
 
 def take(plan: Plan, variable: Any, value: Array) -> Array:
@@ -118,6 +130,8 @@ class _Maker:
             return keras.Model(inputs, outputs, name=old.name)
 
     def _layer(self, old: Any) -> Any:
+        if type(old).__name__ in _SHARED and id(old) not in self.plan.trace.edits:
+            return _twin(old)
         config = self._edited(old, old.get_config())
         if id(old) in self.folds and "use_bias" in config:
             config["use_bias"] = True
@@ -129,8 +143,7 @@ class _Maker:
                 return type(old).from_config(self._edited(old, old.get_config()))
             except NotImplementedError:  # it cannot be written down, and need not be
                 pass
-        new = copy.copy(old)
-        new._inbound_nodes, new._outbound_nodes = [], []
+        new = _twin(old)
         if id(old) in self.plan.trace.edits:
             vars(new).update(self._edited(old, dict(vars(new))))
         return new
@@ -190,3 +203,10 @@ class _Maker:
             new._initializer = lambda shape, dtype: tf.cast(value, dtype)
         else:
             new.assign(value)
+
+
+def _twin(old: Any) -> Any:
+    """The same operation for another graph."""
+    new = copy.copy(old)
+    vars(new).update(_inbound_nodes=[], _outbound_nodes=[])
+    return new

@@ -17,8 +17,8 @@ from engine.surgery.flow import FIXED, Array, Axis, Flow, untracked
 if TYPE_CHECKING:
     import keras
 
-# column: the weights that make a unit. vector: one number a unit that training changes (bias, gamma, beta). statistic: one
-# that it measures (moving mean). row: the weights with which a consumer reads the unit.
+# column: the weights that make a unit. vector: one number a unit that training changes (bias, gamma, beta).
+# statistic: one that it measures (moving mean). row: the weights with which a consumer reads the unit.
 Role = Literal["column", "vector", "statistic", "row"]
 
 
@@ -170,7 +170,8 @@ class Trace:
         call = Call(self, operation, node, given, flows)
         what = f"{type(operation).__name__} {call.key}"
         rule = rules.find(operation)
-        if getattr(operation, "quantization_mode", None) or getattr(operation, "lora_enabled", False):
+        inside = (operation, *getattr(operation, "_layers", ()))
+        if any(getattr(x, "quantization_mode", None) or getattr(x, "lora_enabled", False) for x in inside):
             return call.barrier(f"{what} holds quantized or LoRA weights")
         if rule is None:
             return call.barrier(f"{what} has no rule (see engine.surgery.rule)")

@@ -61,8 +61,8 @@ def pool_columns(model: keras.Model, scores: Mapping[str, Array], *, pool: Pooli
 
     Args:
         model: a built Functional or Sequential model.
-        scores: column scores `(units,)` by variable key (a kernel, in the units of `engine.layout`; a gamma) or by layer
-            key. Only what is given is pooled: leave out what should not count.
+        scores: column scores `(units,)` by variable key (a kernel, in the units of `engine.layout`; a gamma) or by
+            layer key. Only what is given is pooled: leave out what should not count.
         pool: over all columns of a group.
 
     Returns:
@@ -120,14 +120,18 @@ def norm_scores(model: keras.Model, *, order: int = 2, pool: Pooling = "sum") ->
 
 
 def column_norms(model: keras.Model, *, order: int = 2) -> dict[str, Array]:
-    """The norm of every column `(units,)` by variable key, and of attention's output width by its layer key."""
+    """The norm of every column `(units,)` by variable key; of attention's output width by `key/attention_output`.
+
+    Attention's output projection makes that width; the heads it only reads.
+    """
     norms: dict[str, Array] = {}
     for key, kernel in kernels(model).items():
-        columns = kernel.layout.columns(np.asarray(kernel.variable, np.float64))
-        norms[key] = np.linalg.norm(columns, ord=order, axis=0)
-        if kernel.layer.name == "attention_output" and len(kernel.shape) == 3 and len(norms[key]) == kernel.shape[0]:
-            width = np.asarray(kernel.variable, np.float64).reshape(-1, kernel.shape[-1])
+        value = np.asarray(kernel.variable, np.float64)
+        if kernel.layer.name == "attention_output" and kernel.layout.unit_axes == (0,):
+            width = value.reshape(-1, value.shape[-1])
             norms[f"{kernel.layer_key}/attention_output"] = np.linalg.norm(width, ord=order, axis=0)
+        else:
+            norms[key] = np.linalg.norm(kernel.layout.columns(value), ord=order, axis=0)
     return norms
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve()
 sys.path.insert(0, str(HERE.parents[2]))
 SIZES = {"Inception": 75, "Xception": 71, "NASNet": 64}
+LINE = "{:20} {:>6} {:>7} {:>7} {:>6} {:>6} {:>8} {:>5} {:>5} {:>7} {:>7}"
 
 
 def names():
@@ -140,8 +141,7 @@ def main():
     if given.one:
         print(json.dumps(measure(given.names[0], given.share)))
         return 0
-    print(f"{'architecture':20} {'layers':>6} {'asked':>7} {'reached':>7} {'FLOPs':>6} {'params':>6} {'error':>8} "
-          f"{'train':>5} {'save':>5} {'graph':>7} {'remove':>7}")  # fmt: skip
+    print(LINE.format("architecture", *["layers", "asked", "reached", "FLOPs", "params", "error", "train", "save", "graph", "remove"]))
     worst, failed = 1.0, []
     for name in given.names or names():
         command = [sys.executable, str(HERE), name, "--share", str(given.share), "--one"]
@@ -157,9 +157,10 @@ def main():
         worst = min(worst, reached)
         if not good or reached < 0.95:
             failed.append(name)
-        print(f"{name:20} {row['layers']:6} {row['asked']:7} {reached:7.1%} {flops:6.1%} {params:6.1%} "
-              f"{row['error']:8.1e} {'yes' if row['trains'] else 'NO':>5} {'yes' if row['saves'] else 'NO':>5} {row['graph']:6.2f}s "
-              f"{row['removal']:6.2f}s", flush=True)  # fmt: skip
+        words = [name, row["layers"], row["asked"], f"{reached:.1%}", f"{flops:.1%}", f"{params:.1%}",
+                 f"{row['error']:.1e}", *("yes" if row[k] else "NO" for k in ("trains", "saves")),
+                 f"{row['graph']:.2f}s", f"{row['removal']:.2f}s"]  # fmt: skip
+        print(LINE.format(*words), flush=True)
         for why in row["why"]:
             print(f"{'':20}   {why}", flush=True)
     print(f"least reached {worst:.1%}; below the goal: {', '.join(failed) or 'none'}")

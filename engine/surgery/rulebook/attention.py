@@ -11,6 +11,7 @@ import numpy as np
 from engine.surgery.call import Call
 from engine.surgery.flow import Array, Axis, Flow
 from engine.surgery.rulebook.linear import activated, numpy
+from engine.surgery.rulebook.merging import contract
 from engine.surgery.rules import rule
 
 _NAMES = ("query", "value", "key")
@@ -48,6 +49,21 @@ def grouped_query(call: Call) -> list[Flow]:
     call.resize(heads, "num_key_value_heads")
     call.resize(queries, "num_query_heads")
     return _attention(call, heads, queries)
+
+
+@rule(keras.layers.Attention)
+def attention(call: Call) -> Flow | list[Flow]:
+    """Query and key are multiplied and summed over their width; the value's width comes out."""
+    x = call.args[0] if call.args else call.kwargs.get("inputs")
+    if call.op.score_mode != "dot" or len(call.shapes) > 1 or not isinstance(x, (list, tuple)):
+        return call.barrier(f"{call.key} attends in a way that is not followed")
+    query, value = x[0], x[1]
+    key = x[2] if len(x) > 2 else value
+    for each in (query, value, key):
+        call.pin_others(each, [-1], f"{call.key} attends along this axis")
+    contract(call, query.axis(-1), key.axis(-1))
+    width = value.axis(-1)
+    return call.out({-1: None if width is None else width.with_const(None)})
 
 
 def _attention(call: Call, heads: Array, queries: Array) -> list[Flow]:

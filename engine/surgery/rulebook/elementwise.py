@@ -84,6 +84,14 @@ def activation(call: Call) -> Flow | list[Flow]:
     return same(call, call.inputs[0])
 
 
+@rule(_K.Lambda)
+def of_the_user(call: Call) -> Flow | list[Flow]:
+    """A function of the user's own, when trying it shows that it treats every number on its own."""
+    if len(call.inputs) != 1 or call.op.arguments or not elementwise(call.op.function):
+        return call.barrier(f"{call.key} is a Lambda that is no function of single numbers")
+    return same(call, call.inputs[0])
+
+
 @rule(_K.Softmax, "ops.Softmax", "ops.LogSoftmax", "ops.Sparsemax")
 def softmax(call: Call) -> Flow | list[Flow]:
     """The axes that it sums over keep their size; the others pass."""

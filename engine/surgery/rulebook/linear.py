@@ -49,8 +49,8 @@ def numpy(variable: object) -> Array:
 def product(matrix: Array, bias: Array | None, given: Axis | None, *, zeros_only: bool = False) -> Array:
     """The constants that a linear layer makes: `(in, out)`, `(out,)` and the input's axis to `(out,)`.
 
-    A unit is constant when all that it reads with a weight other than 0 is. `zeros_only`: a constant other than 0 does not
-    arrive as a constant (padding).
+    A unit is constant when all that it reads with a weight other than 0 is. `zeros_only`: a constant other than 0 does
+    not arrive as a constant (padding).
     """
     known = np.zeros(len(matrix), bool) if given is None or given.const is None else ~np.isnan(given.const)
     value = np.zeros(len(matrix)) if given is None or given.const is None else np.where(known, given.const, 0.0)

@@ -1,4 +1,4 @@
-"""Normalisation layers. Where one mixes channels (LayerNorm, GroupNorm) the smaller one works on those that are left."""
+"""Normalisation. Where it mixes channels (LayerNorm, GroupNorm) the smaller layer works on those that are left."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def recurrent(call: Call) -> list[Flow]:
 
 @rule(_K.Bidirectional)
 def bidirectional(call: Call) -> list[Flow]:
-    """Unit i of both directions goes together, since Keras wants both of one size; side by side, forward ones come first."""
+    """Unit i of both directions goes together (Keras wants both of one size); side by side, forward ones come first."""
     layer, x = call.op, call.inputs[0]
     if layer.stateful or layer.return_state or len(call.inputs) > 1 or layer.merge_mode is None:
         return call.barrier(f"{call.key} hands states around in a way that is not followed")

@@ -38,13 +38,13 @@ def image(call: Call, *, constant: str) -> Flow:
 @rule(_K.MaxPooling1D, _K.MaxPooling2D, _K.MaxPooling3D, _K.AveragePooling1D, _K.AveragePooling2D, _K.AveragePooling3D)
 @rule(_K.GlobalMaxPooling1D, _K.GlobalMaxPooling2D, _K.GlobalMaxPooling3D, _K.GlobalAveragePooling1D)
 @rule(_K.GlobalAveragePooling2D, _K.GlobalAveragePooling3D, _K.UpSampling1D, _K.UpSampling2D, _K.UpSampling3D)
-@rule(_K.Cropping1D, _K.Cropping2D, _K.Cropping3D, _K.Resizing, _K.CenterCrop)
+@rule(_K.Cropping1D, _K.Cropping2D, _K.Cropping3D, _K.CenterCrop)
 def over_positions(call: Call) -> Flow:
     """A constant image stays one (`same` padding of an average does not count the border)."""
     return image(call, constant="all")
 
 
-@rule(_K.ZeroPadding1D, _K.ZeroPadding2D, _K.ZeroPadding3D)
+@rule(_K.ZeroPadding1D, _K.ZeroPadding2D, _K.ZeroPadding3D, _K.Resizing)
 def zero_padding(call: Call) -> Flow:
     """Only zeros stay constant."""
     return image(call, constant="zero")
@@ -93,8 +93,8 @@ def transposed(x: Flow, order: Sequence[int]) -> Flow:
 def reshaped(call: Call, x: Flow, *, config: str = "", offset: int = 0) -> Flow:
     """The tensor in its new shape: each labelled axis is followed into the new axes that its index runs along.
 
-    Where it runs along several (a channel axis split into heads and width), channels that share the place on the largest
-    of them go together.
+    Where it runs along several (a channel axis split into heads and width), channels that share the place on the
+    largest of them go together.
 
     Args:
         call: the call, whose first output has the new shape.

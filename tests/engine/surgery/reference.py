@@ -20,8 +20,8 @@ MOVERS = (
     L.MaxPooling3D, L.GlobalAveragePooling3D,
 )  # fmt: skip
 MOVING_OPS = {
-    "Reshape", "Transpose", "ExpandDims", "Squeeze", "Concatenate", "Split", "GetItem", "Swapaxes", "Moveaxis", "Repeat",
-    "Tile", "Stack", "MaxPool", "AveragePool",
+    "Reshape", "Transpose", "ExpandDims", "Squeeze", "Concatenate", "Split", "GetItem", "Swapaxes", "Moveaxis",
+    "Repeat", "Tile", "Stack", "MaxPool", "AveragePool",
 }  # fmt: skip
 
 

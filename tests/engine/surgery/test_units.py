@@ -54,8 +54,9 @@ def test_columns_of_gates_heads_and_multipliers():
     assert np.allclose(scores["r"], want, rtol=1e-5)
     m = model.get_layer("m")
     want = sum(np.sqrt((d.kernel.numpy() ** 2).sum((0, 2))) for d in (m._query_dense, m._key_dense, m._value_dense))
-    want = want + np.sqrt((m._output_dense.kernel.numpy() ** 2).sum((1, 2)))
     assert np.allclose(scores["m"], want, rtol=1e-5)
+    want = np.sqrt((m._output_dense.kernel.numpy() ** 2).sum((0, 1)))
+    assert np.allclose(scores["m/attention_output"], want, rtol=1e-5)
     d = model.get_layer("d").kernel.numpy()[0]
     c = np.sqrt((model.get_layer("c").kernel.numpy() ** 2).sum((0, 1)))
     assert np.allclose(scores["c"], c + np.abs(d).sum(1), rtol=1e-5)
