@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import os
 import socket
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,8 @@ def download(name: str) -> Parts:
     """Lets Keras download a set into its cache. Raises whatever the network does."""
     import keras
 
-    with _patience(_TIMEOUT):
+    # Keras reports progress on stdout, which may be somebody's JSON lines.
+    with _patience(_TIMEOUT), redirect_stdout(sys.stderr):
         (x, y), (x_test, y_test) = getattr(keras.datasets, name).load_data()
     return (x, np.ravel(y)), (x_test, np.ravel(y_test))
 

@@ -5,12 +5,15 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
 import engine.data
 from engine.data import published
 from engine.errors import DataError
+
+DOWNLOAD = published.download
 
 
 @pytest.fixture(autouse=True)
@@ -111,3 +114,17 @@ def test_a_damaged_file_is_said_clearly(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "keras/datasets/mnist.npz").write_bytes(content)
     with pytest.raises(DataError, match=r"mnist\.npz"):
         engine.data.load("mnist")
+
+
+def test_a_download_leaves_stdout_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = images(9, 28, 28)
+
+    def fetch() -> Any:
+        print("Downloading data from somewhere")  # noqa: T201
+        return (x, y), (x[:4], y[:4])
+
+    monkeypatch.setattr(published, "download", DOWNLOAD)
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", fetch)
+    data = engine.data.load("mnist")
+    assert (data.sizes, data.source) == ((6, 3, 4), "downloaded")
+    assert capsys.readouterr().out == ""
