@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from engine.errors import DataError
 from engine.layout import Array
@@ -79,7 +80,7 @@ def samples(data: Any) -> Samples | None:
     """Data as a user gives it: None, `(x, y)`, `x`, or an iterable of batches (a `tf.data.Dataset`).
 
     Raises:
-        DataError: there is no sample in it, or x and y differ in length.
+        DataError: there is no sample in it, it has no end, or x and y differ in length.
     """
     if data is None or isinstance(data, Samples):
         return data
@@ -87,6 +88,11 @@ def samples(data: Any) -> Samples | None:
         batches = [_batch(data)]
     elif isinstance(data, dict | list) or hasattr(data, "shape"):
         batches = [_batch((data,))]
+    elif hasattr(data, "cardinality") and int(data.cardinality()) == tf.data.INFINITE_CARDINALITY:
+        raise DataError("the dataset to score on has no end", todo="Give it one: dataset.take(batches)")
+    elif hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        rows = [data[i] for i in range(len(data))]  # a keras.utils.PyDataset
+        batches = [_batch(b if isinstance(b, tuple) else (b,)) for b in rows]
     else:
         batches = [_batch(b if isinstance(b, tuple) else (b,)) for b in data]
     batches = [b for b in batches if b.size]

@@ -35,6 +35,7 @@ def score(
         criterion: its name in the catalog, or an instance.
         data: `(x, y)` arrays, a `tf.data.Dataset` of such pairs, or inputs alone where no labels are needed. All of it
             is used, and how it is split into batches does not matter (except to taylor, which averages over batches).
+            Sample weights are not used.
         loss: a name, a function `(y, output)`, or a Keras loss. None: what the model is compiled with, else
             cross-entropy or squared error, as labels and output tell. Cross-entropies are taken on logits.
         seed: for criteria that draw.

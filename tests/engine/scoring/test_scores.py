@@ -243,33 +243,31 @@ def test_fresh_batchnorm_is_calibrated_and_put_back(digits):
     assert (fresh.get_layer("b").moving_variance.numpy() == 1).all()
 
 
-@pytest.mark.parametrize("criterion", ALL)
-def test_nothing_is_changed(digits, criterion):
-    model = keras.Sequential(
-        [keras.Input((6,)), L.Dense(4), L.BatchNormalization(), L.Dropout(0.5), L.Dense(3, activation="softmax")]
-    )
+def test_nothing_is_changed(digits):
+    hidden = [L.Dense(4), L.BatchNormalization(), L.Dropout(0.5)]
+    model = keras.Sequential([keras.Input((6,)), *hidden, L.Dense(3, activation="softmax")])
     model.layers[0].trainable = False
     model.compile(keras.optimizers.Adam(), "sparse_categorical_crossentropy")
     model.fit(*digits, verbose=0)
-    train, optimizer = model.train_function, model.optimizer.variables[2].numpy().copy()
-    weights, policy = model.get_weights(), model.layers[0].dtype_policy
-    dropout = model.layers[2].seed_generator.state.numpy().copy()
-    np.random.seed(5)
-    tf.random.set_seed(5)
-    engine.score(model, criterion, digits)
-    drawn = np.random.random(), tf.random.uniform(()).numpy()
-    np.random.seed(5)
-    tf.random.set_seed(5)
-    assert drawn == (np.random.random(), tf.random.uniform(()).numpy())
-    for a, b in zip(weights, model.get_weights(), strict=True):
-        assert np.array_equal(a, b)
-    assert model.train_function is train
-    assert model.compiled
-    assert model.layers[0].trainable is False
-    assert model.layers[0].dtype_policy is policy
-    assert "call" not in vars(model.layers[0])
-    assert np.array_equal(dropout, model.layers[2].seed_generator.state.numpy())
-    assert np.array_equal(optimizer, model.optimizer.variables[2].numpy())
+    policy, train = model.layers[0].dtype_policy, model.train_function
+    watched = [*model.variables, *model.optimizer.variables, model.layers[2].seed_generator.state]
+    before = [v.numpy().copy() for v in watched]
+    for criterion in ALL:
+        np.random.seed(5)
+        tf.random.set_seed(5)
+        engine.score(model, criterion, digits)
+        drawn = np.random.random(), tf.random.uniform(()).numpy()
+        np.random.seed(5)
+        tf.random.set_seed(5)
+        assert drawn == (np.random.random(), tf.random.uniform(()).numpy()), criterion
+        for old, variable in zip(before, watched, strict=True):
+            assert np.array_equal(old, variable.numpy()), (criterion, variable.path)
+        assert model.compiled
+        assert model.train_function is train
+        assert model.layers[0].trainable is False
+        for layer in (model, *model.layers):
+            assert not {"call", "_convert_inputs_to_tensors"} & set(vars(layer))
+        assert model.layers[0].dtype_policy is policy
 
 
 def test_bad_input_is_said(digits):
@@ -294,3 +292,55 @@ def test_bad_input_is_said(digits):
         engine.score(keras.Sequential([L.Dense(3)]), "magnitude")
     with pytest.raises(ModelError, match="no kernel"):
         engine.score(keras.Sequential([keras.Input((6,)), L.ReLU()]), "magnitude")
+
+
+def test_other_kinds_of_data(digits):
+    model = softmax_regression()
+    wanted = one(engine.score(model, "snip", digits))
+
+    class Rows(keras.utils.PyDataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, i):
+            return digits[0][4 * i : 4 * i + 4], digits[1][4 * i : 4 * i + 4]
+
+    close(one(engine.score(model, "snip", Rows())), wanted)
+    close(one(engine.score(model, "snip", (tf.constant(digits[0]), tf.constant(digits[1])))), wanted)
+    endless = tf.data.Dataset.from_tensor_slices(digits).batch(4).repeat()
+    close(one(engine.score(model, "snip", endless.take(3))), wanted)
+    with pytest.raises(DataError, match="no end"):
+        engine.score(model, "snip", endless)
+
+
+def test_where_functions_run_eagerly(digits):
+    model = softmax_regression()
+    wanted = one(engine.score(model, "snip", digits))
+    tf.config.run_functions_eagerly(True)
+    try:
+        close(one(engine.score(model, "snip", digits)), wanted)
+        assert tf.config.functions_run_eagerly()
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+def test_a_context_uses_again_what_was_traced(digits):
+    from engine.criteria.snip import Snip
+    from engine.scoring.context import context
+
+    model = softmax_regression()
+    first = context(model, digits)
+    Snip().score(first)
+    model.layers[0].kernel.assign(model.layers[0].kernel * 2)
+    again = context(model, (digits[0], digits[1][::-1].copy()), probe=first.probe)
+    close(one(Snip().score(again)), one(engine.score(model, "snip", (digits[0], digits[1][::-1].copy()))))
+    assert len(first.probe._traced) == 1
+
+
+def test_under_a_strategy(digits):
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        model = softmax_regression()
+    plain = softmax_regression()
+    plain.set_weights(model.get_weights())
+    for criterion in ("snip", "synflow"):
+        close(one(engine.score(model, criterion, digits)), one(engine.score(plain, criterion, digits)))
