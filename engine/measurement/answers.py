@@ -83,7 +83,7 @@ def answer(
     import keras
     import tensorflow as tf
 
-    forward: Callable[..., Any] = tf.function(reduce_retracing=True)(lambda x: model(x, training=False))
+    forward = _compiled(model)
     task: _Task | None = None
     meter: Any = None
     predicted: list[Array] = []
@@ -91,7 +91,7 @@ def answer(
     total, total_loss, hits = 0, 0.0, 0
     skipped: list[str] = []
     for x, y in batches(data):
-        out = forward(_map(tf.convert_to_tensor, x))
+        out = forward(x)
         outputs = out if isinstance(out, tf.Tensor) else None
         rows = len(next(iter(_leaves(x))))
         total += rows
@@ -223,6 +223,24 @@ def _meter(keras: Any, metric: Any, task: _Task) -> Any:
 def _direction(name: str) -> Direction:
     small = ("error", "loss", "entropy", "divergence", "poisson", "hinge", "false_")
     return "min" if any(word in name for word in small) or name in ("mse", "mae", "mape", "msle") else "max"
+
+
+def _compiled(model: keras.Model) -> Callable[[Any], Any]:
+    """The model's inference, traced once a batch size: the last batch may be smaller."""
+    import tensorflow as tf
+
+    function: Any = tf.function(lambda x: model(x, training=False))
+    traced: dict[Any, Any] = {}
+
+    def run(x: Any) -> Any:
+        tensors = _map(tf.convert_to_tensor, x)
+        flat = tf.nest.flatten(tensors)
+        kind = tuple((tuple(t.shape), t.dtype) for t in flat)
+        if kind not in traced:
+            traced[kind] = function.get_concrete_function(tensors)
+        return traced[kind](*flat)
+
+    return run
 
 
 def _cutter(part: slice) -> Callable[[Any], Array]:

@@ -1,0 +1,92 @@
+"""Line plots as SVG, without a library: axes at round numbers, a point for each value, a legend."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+from engine.reporting.blocks import Plot, Series
+
+WIDTH, HEIGHT = 560, 300
+LEFT, RIGHT, TOP, BOTTOM = 58, 14, 34, 46
+# Okabe and Ito's colours, which the colour-blind can tell apart.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#a58d00")
+
+
+def svg(plot: Plot) -> str:
+    """The plot as an SVG element; "" when it has no point to show."""
+    lines = [s for s in plot.series if s.points]
+    if not lines:
+        return ""
+    xs, ys = [x for s in lines for x, _ in s.points], [y for s in lines for _, y in s.points]
+    x_ticks, y_ticks = ticks(min(xs), max(xs)), ticks(min(ys), max(ys))
+    left, right, low, high = x_ticks[0], x_ticks[-1], y_ticks[0], y_ticks[-1]
+
+    def across(x: float) -> float:
+        return LEFT + (x - left) / (right - left) * (WIDTH - LEFT - RIGHT)
+
+    def up(y: float) -> float:
+        return HEIGHT - BOTTOM - (y - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
+
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(plot.title, quote=True)}" '
+        'xmlns="http://www.w3.org/2000/svg">',
+        f'<text class="title" x="{LEFT}" y="14">{escape(plot.title)}</text>',
+    ]
+    for y in y_ticks:
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(y):.1f}" y2="{up(y):.1f}"/>')
+        label = tick_label(y, y_ticks, percent=plot.percent_y)
+        parts.append(f'<text class="tick end" x="{LEFT - 6}" y="{up(y) + 4:.1f}">{label}</text>')
+    for x in x_ticks:
+        label = tick_label(x, x_ticks, percent=plot.percent_x)
+        parts.append(f'<text class="tick middle" x="{across(x):.1f}" y="{HEIGHT - BOTTOM + 16}">{label}</text>')
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(f'<text class="tick middle" x="{middle:.0f}" y="{HEIGHT - 12}">{escape(plot.x)}</text>')
+    parts.append(f'<text class="tick" x="4" y="{TOP - 6}">{escape(plot.y)}</text>')
+    for number, line in enumerate(lines):
+        parts += _line(line, COLOURS[number % len(COLOURS)], across, up)
+    parts += _legend(lines)
+    return "".join([*parts, "</svg>"])
+
+
+def ticks(low: float, high: float, *, most: int = 6) -> list[float]:
+    """Round numbers from at or below `low` to at or above `high`: steps of 1, 2 or 5 times a power of ten."""
+    if high - low < 1e-12 * max(1.0, abs(low), abs(high)):
+        room = max(abs(low), abs(high)) * 0.05
+        room = room if room > 1e-9 else 0.5
+        low, high = low - room, high + room
+    rough = (high - low) / (most - 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [float(f"{i * step:.12g}") for i in range(first, last + 1)]
+
+
+def tick_label(value: float, all_ticks: Sequence[float], *, percent: bool = False) -> str:
+    """A tick's number with as many decimals as its neighbours need."""
+    scale = 100.0 if percent else 1.0
+    step = (all_ticks[1] - all_ticks[0]) * scale
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step < 1 else 0
+    return f"{value * scale:,.{decimals}f}{' %' if percent else ''}"
+
+
+def _line(line: Series, colour: str, across: object, up: object) -> list[str]:
+    place = [(across(x), up(y)) for x, y in sorted(line.points)]  # type: ignore[operator]
+    dash = ' stroke-dasharray="6 4"' if line.dashed else ""
+    drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in place)
+    parts = [f'<polyline fill="none" stroke="{colour}" stroke-width="2"{dash} points="{drawn}"/>']
+    if len(place) <= 40:
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{colour}"/>' for x, y in place]
+    return parts
+
+
+def _legend(lines: Sequence[Series]) -> list[str]:
+    if len(lines) == 1 and not lines[0].name:
+        return []
+    parts = []
+    for number, line in enumerate(lines[:8]):
+        colour, y = COLOURS[number % len(COLOURS)], TOP + 8 + 15 * number
+        parts.append(f'<rect x="{WIDTH - RIGHT - 150}" y="{y - 7}" width="12" height="4" fill="{colour}"/>')
+        parts.append(f'<text class="tick" x="{WIDTH - RIGHT - 132}" y="{y}">{escape(line.name[:24])}</text>')
+    return parts
