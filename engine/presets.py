@@ -9,6 +9,7 @@ from engine.yaml12 import Document, parse
 
 _HERE = Path(__file__).resolve().parent
 SUFFIXES = (".yaml", ".yml")
+FAMILIES = ("Weights", "Units", "By itself", "At initialisation", "Experiments")
 
 
 def shipped_folder() -> Path:
@@ -25,12 +26,17 @@ def user_folder() -> Path:
 
 
 def paths() -> dict[str, Path]:
-    """Every preset by name, the user's own first where names meet; sorted as the shipped files are numbered."""
+    """Every preset by name: the shipped ones as `order.txt` says, then the user's, which win where names meet."""
     found: dict[str, Path] = {}
     for folder in (shipped_folder(), user_folder()):
         if folder.is_dir():
             found |= {p.stem: p for p in sorted(folder.iterdir()) if p.suffix in SUFFIXES}
-    return found
+    try:
+        order = (shipped_folder() / "order.txt").read_text(encoding="utf-8").split()
+    except OSError:
+        order = []
+    place = {name: number for number, name in enumerate(order)}
+    return dict(sorted(found.items(), key=lambda item: place.get(item[0], len(place))))
 
 
 def read(path: str | Path) -> Document:

@@ -15,7 +15,7 @@ from engine.errors import RecipeError
 
 def presets(*, as_json: bool) -> int:
     """Prints every preset; one that is broken is listed with its first problem."""
-    from engine.presets import paths
+    from engine.presets import FAMILIES, paths
     from engine.recipe import load_recipe
     from engine.sentence import goal
 
@@ -34,7 +34,7 @@ def presets(*, as_json: bool) -> int:
             )
         except RecipeError as error:
             rows.append({"name": name, "family": "broken", "target": "", "title": error.problems[0], "file": str(path)})
-    rows.sort(key=lambda r: (r["family"] == "broken", r["family"]))
+    rows.sort(key=lambda r: FAMILIES.index(r["family"]) if r["family"] in FAMILIES else len(FAMILIES))
     return _print(rows, ("name", "family", "target", "title"), as_json=as_json)
 
 
