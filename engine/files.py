@@ -7,10 +7,17 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomically(path: str | Path, content: bytes) -> None:
-    """Writes a file so that a kill at any time leaves the old one or the new one, never a piece."""
+def write_atomically(path: str | Path, content: bytes, *, parents: bool = True) -> None:
+    """Writes a file so that a kill at any time leaves the old one or the new one, never a piece.
+
+    Args:
+        path: the file.
+        content: all of it.
+        parents: makes the folders above; without it a folder that was deleted stays so (`FileNotFoundError`).
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

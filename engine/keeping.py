@@ -18,7 +18,7 @@ import msgspec
 from engine.events import AnyEvent, Finished, Phase, PhaseBegan, Started, as_float
 from engine.files import write_atomically
 from engine.journal import Journal
-from engine.session import Session
+from engine.session import Session, to_plain
 
 SUMMARY = "summary.json"
 _PHASE_ENDS = (Started, PhaseBegan, Finished)
@@ -85,9 +85,15 @@ def summarise(session: Session) -> Summary:
 
 
 def save(session: Session, folder: Path) -> None:
-    """Writes `session.yaml` and `summary.json` into a run's folder, each whole or not at all."""
-    session.save(folder / "session.yaml")
-    write_atomically(folder / SUMMARY, msgspec.json.encode(summarise(session)) + b"\n")
+    """Writes `session.yaml` and `summary.json` into a run's folder, each whole or not at all.
+
+    Raises:
+        OSError: the folder is gone (it is not made again), or the disk is full.
+    """
+    from engine.yaml12 import dump
+
+    write_atomically(folder / "session.yaml", dump(to_plain(session)).encode(), parents=False)
+    write_atomically(folder / SUMMARY, msgspec.json.encode(summarise(session)) + b"\n", parents=False)
 
 
 class Keeper(threading.Thread):
@@ -132,13 +138,15 @@ class Keeper(threading.Thread):
 
     def _save(self) -> None:
         session = self._journal.session
-        if session.seq == self._saved or not self._folder.is_dir():  # saving would bring a deleted folder back
+        if session.seq == self._saved:
             return
         began = time.monotonic()
         try:
             self._journal.sync()
             save(session, self._folder)
             self._saved = session.seq
+        except FileNotFoundError:  # the folder was deleted: the server sees that, too
+            return
         except OSError as error:  # a full disk: the journal complains where it can be heard
             print(f"session.yaml could not be written: {error}", file=sys.stderr)  # noqa: T201 - this is worker.log
         self._cost = time.monotonic() - began
