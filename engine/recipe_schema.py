@@ -23,7 +23,7 @@ _PARTS = {"train": ("optimizer", "learning_rate"), "prune": ("criterion", "granu
 
 def schema() -> dict[str, Any]:
     """The whole schema as plain values."""
-    plain = {
+    plain: dict[str, Any] = {
         "title": "prune-tui recipe",
         "type": "object",
         "additionalProperties": False,
@@ -51,7 +51,7 @@ def schema() -> dict[str, Any]:
             },
         },
     }
-    assert set(plain["properties"]) == set(Recipe.__struct_fields__)  # type: ignore[arg-type]
+    assert set(plain["properties"]) == set(Recipe.__struct_fields__)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **plain}
 
 

@@ -132,6 +132,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _word(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style: str | None
     lines = text.split("\n")
     if not all(line.isprintable() for line in lines):
         style = '"'  # PyYAML breaks plain and block text at Unicode's rarer line ends

@@ -33,7 +33,8 @@ def unit_masks_at(run: Run, sparsity: float | Fraction, *, seed: int) -> dict[st
         units, scores, sparsity, scope=prune.scope.name, params=prune.scope.params, before=_kept_before(run)
     )
     remember(run, units, kept)
-    return unit_masks(run.model, kept)
+    masks: dict[str, Array] = unit_masks(run.model, kept)
+    return masks
 
 
 def remember(run: Run, units: Mapping[str, LayerUnits], kept: Mapping[str, Array]) -> None:

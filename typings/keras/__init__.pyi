@@ -1,4 +1,4 @@
-"""What mypy knows of Keras: the few classes that we build on by name. The rest is Any, and is met here and nowhere else."""
+"""What mypy knows of Keras: the few classes that we build on by name. The rest is Any, met here and nowhere else."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
