@@ -23,6 +23,7 @@ from tui.desk import Desk
 from tui.feed import EngineFactory
 from tui.live import LiveRun
 from tui.screens.presets import PresetsScreen
+from tui.working import begin
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -91,7 +92,7 @@ class PruneApp(App[int]):
         for problem in self.settings.problems:
             self.say(problem, error=True)
         self.set_interval(0.5, self._watch)
-        self.run_worker(self._warm(), group="engine")
+        begin(self, self._warm, group="engine")
         if isinstance(self.screen, PresetsScreen):
             self.screen.on_screen_resume()
         if self._start and Path(self._start).is_dir():
@@ -239,7 +240,7 @@ class PruneApp(App[int]):
         if answer == "leave":
             self.exit(0)
         elif answer == "stop":
-            self.run_worker(self._stop_and_quit(going), group="quit")
+            begin(self, partial(self._stop_and_quit, going), group="quit")
 
     async def _stop_and_quit(self, going: list[LiveRun]) -> None:
         self.say("stopping; what there is, is saved")

@@ -19,12 +19,15 @@ Path = tuple[str | int, ...]
 Plain = dict[str, Any]
 
 _TOP: tuple[tuple[Path, Param], ...] = (
-    (("name",), Param(name="name", type="str", doc="what the recipe and its sessions are called")),
-    (("title",), Param(name="title", type="str", doc="one line for the list of presets")),
+    (("name",), Param(name="name", default="x", type="str", doc="what the recipe and its sessions are called")),
+    (("title",), Param(name="title", default="", type="str", doc="one line for the list of presets")),
 )
 _TRAIN: tuple[tuple[Path, Param], ...] = (
-    (("train", "epochs"), Param(name="epochs", type="int", doc="epochs of training", low=0, high=100_000)),
-    (("train", "batch_size"), Param(name="batch size", type="int", doc="examples a step", low=1, high=1_000_000)),
+    (("train", "epochs"), Param(name="epochs", default=10, type="int", doc="epochs of training", low=0, high=100_000)),
+    (
+        ("train", "batch_size"),
+        Param(name="batch size", default=64, type="int", doc="examples a step", low=1, high=1_000_000),
+    ),
     (
         ("train", "patience"),
         Param(
@@ -39,9 +42,9 @@ _TRAIN: tuple[tuple[Path, Param], ...] = (
 _END: tuple[tuple[Path, Param], ...] = (
     (
         ("measure", "dense_control"),
-        Param(name="dense control", type="bool", doc="train the same model unpruned, to compare"),
+        Param(name="dense control", default=True, type="bool", doc="train the same model unpruned, to compare"),
     ),
-    (("seed",), Param(name="seed", type="int", doc="of all chance", low=0, high=2**31 - 1)),
+    (("seed",), Param(name="seed", default=0, type="int", doc="of all chance", low=0, high=2**31 - 1)),
 )
 _SENTENCE: tuple[catalog.Kind, ...] = ("criterion", "granularity", "scope", "schedule", "target")
 

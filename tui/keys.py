@@ -131,7 +131,6 @@ KEYS: tuple[Key, ...] = (
     Key("list.last", "end,G", "last", "last", "Last line.", shown=False),
     Key("list.page_down", "pagedown,ctrl+d", "page(1)", "page down", "A page down.", shown=False),
     Key("list.page_up", "pageup,ctrl+u", "page(-1)", "page up", "A page up.", shown=False),
-    Key("app.workbench", "w", "workbench", "workbench", "Sweeps, comparisons and exports.", shown=False),
     Key("app.theme", "t", "next_theme", "theme", "The next theme.", shown=False),
     Key("app.help", "question_mark,f1", "help", "help", "What can be done here.", face="?"),
     Key("app.palette", "ctrl+p", "command_palette", "palette", "Find anything by typing.", shown=False, face="^p"),

@@ -1,6 +1,7 @@
 """How long until the app can be used: under tmux at 120x40, from the command to the first Down that moves the choice.
 
-Beside it, interleaved: Textual's hello world until its text is on the screen, and `prune-tui --version`. The median of seven counts. Needs tmux.
+Beside it, interleaved: Textual's hello world until its text is on the screen, and `prune-tui --version`.
+The median of seven counts. Needs tmux.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def yaml(text: str) -> list[Line]:
 
 def _yaml_line(row: str) -> Line:
     if row.lstrip().startswith("#"):
-        return line((f" {row}", "rest"))
+        return line((f" {row}", "quiet"))
     found = _KEY.match(row)
     if not found:
         return line(f" {row}")

@@ -32,6 +32,7 @@ class Help(ModalScreen[None]):
     Help Panel {
         width: 76; max-width: 96%; height: auto; max-height: 92%; background: $surface; padding: 1 2;
         border: none; border-left: thick $accuracy;
+        &:focus { border-top: none; }
     }
     """
 
@@ -63,11 +64,8 @@ def help_lines(scope: str, width: int, keymap: dict[str, str]) -> list[Line]:
             first, *rest = wrap(key.help, max(16, width - 14))
             out.append(line((f"{left(faces(key, keymap), 12)}  ", "key"), *first))
             out += [line(" " * 14, *more) for more in rest]
-    return [
-        *out,
-        line(""),
-        line(("Any key can be changed in the config file, by the names in `prune-tui doctor`.", "quiet")),
-    ]
+    words = "Any of these keys can be changed in config.yaml of the settings folder, as in `keys: {run.stop: X}`."
+    return [*out, line(""), *wrap(words, width, style="quiet")]
 
 
 def faces(key: keys.Key, keymap: dict[str, str]) -> str:

@@ -29,6 +29,7 @@ class LayerScreen(ModalScreen[str]):
     LayerScreen Panel {
         width: 90; max-width: 96%; height: auto; max-height: 92%; background: $surface; padding: 1 2;
         border: none; border-left: thick $pruned;
+        &:focus { border-top: none; }
     }
     """
 

@@ -19,6 +19,7 @@ from tui.widgets.keybar import KeyBar
 from tui.widgets.lines import Lines
 from tui.widgets.menu import Menu, Row
 from tui.widgets.panel import MenuPanel, Panel
+from tui.working import begin
 
 if TYPE_CHECKING:
     from textual.widgets import Input
@@ -85,7 +86,7 @@ class PresetsScreen(Screen[None]):
             self.app.reload_presets()
             self._list()
             self._page()
-            self.run_worker(self._check(), exclusive=True, group="check")
+            begin(self, self._check, exclusive=True, group="check")
 
     async def _check(self) -> None:
         """Holds each preset against the catalog, one between two key presses."""

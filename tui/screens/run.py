@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -9,6 +11,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
+from engine.errors import PruneError
 from engine.session import Session
 from tui import keys
 from tui.live import LiveRun
@@ -17,6 +20,7 @@ from tui.paint.lines import Line, line
 from tui.widgets.keybar import KeyBar
 from tui.widgets.lines import Lines
 from tui.widgets.panel import MenuPanel, Panel
+from tui.working import begin
 
 if TYPE_CHECKING:
     from tui.app import PruneApp
@@ -204,7 +208,7 @@ class RunScreen(Screen[None]):
     def action_pause(self) -> None:
         """Pauses the run, or lets it go on."""
         if self.live.going:
-            self.run_worker(self.live.toggle_pause(), exclusive=True, group="tell")
+            begin(self, partial(self._tell, self.live.toggle_pause), exclusive=True, group="tell")
 
     def action_freeze(self) -> None:
         """Stops the picture, or lets it catch up."""
@@ -220,13 +224,20 @@ class RunScreen(Screen[None]):
 
         def answered(answer: str | None) -> None:
             if answer == "stop":
-                self.run_worker(self.live.stop(), group="tell")
+                begin(self, partial(self._tell, self.live.stop), group="tell")
 
         ask = Ask(
             f"Stop {self.live.session.name}?", ("n", "no, let it go on", ""), ("x", "stop it", "stop"),
             more="It ends within a moment. What it has so far is saved, and it can be resumed.",
         )  # fmt: skip
         self.app.push_screen(ask, answered)
+
+    async def _tell(self, what: Callable[[], Awaitable[None]]) -> None:
+        """Tells the run something; it may have ended meanwhile, or not answer."""
+        try:
+            await what()
+        except (PruneError, OSError) as error:
+            self.app.say(str(error), error=True)
 
     def action_layer(self) -> None:
         """Looks into the chosen layer."""

@@ -16,11 +16,12 @@ from engine.folders import Listed, delete, disk_use, listed
 from engine.session import Session
 from tui import history, keys
 from tui.paint import numbers as n
-from tui.paint.lines import Line, line, spread, wrap
+from tui.paint.lines import Line, cut, line, spread, wrap
 from tui.widgets.keybar import KeyBar
 from tui.widgets.lines import Lines
 from tui.widgets.menu import Menu
 from tui.widgets.panel import MenuPanel
+from tui.working import begin
 
 if TYPE_CHECKING:
     from tui.app import PruneApp
@@ -74,7 +75,7 @@ class SessionsScreen(Screen[None]):
             self._reread()
 
     def _reread(self) -> None:
-        self.run_worker(self._read(), exclusive=True, group="read")
+        begin(self, self._read, exclusive=True, group="read")
 
     async def _read(self) -> None:
         self.listed = await asyncio.to_thread(listed, self.app.runs)
@@ -133,7 +134,8 @@ class SessionsScreen(Screen[None]):
         what = line(f" {said}")
         if run.state == "failed" and summary.words:
             what = wrap(summary.words, width, style="error", most=1, indent=" ")[0]
-        about.put([what, line((f" {folder}   {n.size(disk_use(folder))} on disk", "quiet"))])
+        where = line((f" {folder}   {n.size(disk_use(folder))} on disk", "quiet"))
+        about.put([cut(what, width), cut(where, width)])
 
     def on_menu_moved(self) -> None:
         """Another session."""

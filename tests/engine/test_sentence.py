@@ -1,0 +1,49 @@
+import pytest
+
+from engine.recipe_reading import recipe_from
+from engine.sentence import goal, network, sentence
+from engine.yaml12 import parse
+
+
+def recipe(text):
+    return recipe_from(parse(f"name: a\n{text}", "a.yaml"))
+
+
+def test_the_sentence_of_a_recipe():
+    made = recipe(
+        "prune: {criterion: magnitude, scope: global, schedule: {name: cubic, begin: 0.1, end: 0.75},"
+        " target: {sparsity: 0.9}, repair: {name: fine_tune, epochs: 3}}"
+    )
+    assert sentence(made) == (
+        "Score single weights by the magnitude of the weights, choose across the whole network, "
+        "gradually while it trains (from 10 % to 75 %), until a share of 90 % is gone; then fine-tune for 3 epochs."
+    )
+
+
+def test_steps_are_no_shares():
+    made = recipe("prune: {schedule: {name: cubic, begin: 100, end: 2000}}")
+    assert "(from 100 to 2000)" in sentence(made)
+
+
+def test_several_repairs_in_their_order():
+    made = recipe("prune: {repair: [{name: fine_tune, epochs: 2}, recalibrate]}")
+    assert "then fine-tune for 2 epochs, then recalibrate BatchNorm" in sentence(made)
+
+
+def test_without_pruning():
+    assert sentence(recipe("train: {epochs: 1}")) == "Train for 1 epoch; prune nothing."
+
+
+def test_the_network():
+    assert network(recipe("model: {name: mlp, hidden: [300, 100]}")) == (
+        "On 8x8 handwritten digits, with an MLP with hidden layers 300, 100, 10 epochs of training."
+    )
+
+
+@pytest.mark.parametrize(
+    ("prune", "said"),
+    [("{target: {sparsity: 0.95}}", "95 %"), ('{granularity: "2:4"}', "2:4"), ("{target: pq_index}", "auto"),
+     ("{target: {flops: 0.5}}", "flops 50 %")],
+)  # fmt: skip
+def test_the_goal_in_a_word(prune, said):
+    assert goal(recipe(f"prune: {prune}")) == said
