@@ -63,6 +63,23 @@ def runtime_folder() -> Path:
     )
 
 
+def tidy(folder: Path, *, older: float = 60.0) -> None:
+    """Removes sockets that killed workers left: those at which nobody listens.
+
+    Args:
+        folder: of sockets.
+        older: seconds since one was made; a younger one may belong to a worker that is about to listen.
+    """
+    for path in list(folder.glob("*.sock"))[:100]:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as link:
+            if time.time() - path.lstat().st_mtime > older:
+                link.settimeout(0)
+                try:
+                    link.connect(str(path))
+                except ConnectionRefusedError:
+                    path.unlink()
+
+
 class _Peer:
     """One client: what it still gets, and from where in the journal."""
 
@@ -110,7 +127,9 @@ class Server(threading.Thread):
         self._bell, self.alarm = socket.socketpair()  # `alarm` also takes signals: `signal.set_wakeup_fd`
         self._bell.settimeout(0)
         self.alarm.settimeout(0)
-        self.path = runtime_folder() / f"{secrets.token_hex(6)}.sock"
+        place = runtime_folder()
+        tidy(place)
+        self.path = place / f"{secrets.token_hex(6)}.sock"
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
         try:

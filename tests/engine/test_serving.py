@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -143,3 +144,15 @@ def test_sockets_live_only_in_a_folder_that_is_ours_alone(tmp_path: Path, monkey
     monkeypatch.setattr("engine.serving.LONGEST_PATH", 5)
     with pytest.raises(RunnerError, match="no private folder"):
         serving.runtime_folder()
+
+
+def test_sockets_of_the_dead_are_removed_and_those_of_the_living_stay(wire: Wire, tmp_path: Path) -> None:
+    dead, young, living = tmp_path / "a.sock", tmp_path / "b.sock", tmp_path / "c.sock"
+    for path in (dead, young):
+        with socket.socket(socket.AF_UNIX) as link:
+            link.bind(str(path))
+    os.utime(dead, (1, 1))
+    living.hardlink_to(wire.server.path)
+    os.utime(living, (1, 1))
+    serving.tidy(tmp_path)
+    assert [path.exists() for path in (dead, young, living)] == [False, True, True]
