@@ -141,7 +141,8 @@ def main():
     if given.one:
         print(json.dumps(measure(given.names[0], given.share)))
         return 0
-    print(LINE.format("architecture", *["layers", "asked", "reached", "FLOPs", "params", "error", "train", "save", "graph", "remove"]))
+    heads = ["layers", "asked", "reached", "FLOPs", "params", "error", "train", "save", "graph", "remove"]
+    print(LINE.format("architecture", *heads))
     worst, failed = 1.0, []
     for name in given.names or names():
         command = [sys.executable, str(HERE), name, "--share", str(given.share), "--one"]

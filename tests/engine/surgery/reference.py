@@ -199,7 +199,7 @@ def randomize(model, seed=0):
         if w.dtype.startswith("float"):
             scale = 1.0 / np.sqrt(max(np.prod(w.shape[:-1]), 1)) if len(w.shape) > 1 else 0.5
             value = rng.normal(0, 1, w.shape) * scale
-            if w.name == "moving_variance":
+            if "variance" in w.name:
                 value = rng.uniform(0.5, 1.5, w.shape)
             elif w.name in {"gamma", "scale"}:
                 value = rng.uniform(0.5, 1.5, w.shape) * np.where(rng.random(w.shape) < 0.3, -1, 1)
