@@ -20,7 +20,7 @@ ROWS = 256
 
 
 class _EnoughHeard(BaseException):
-    """Ends the trace of a forward pass: what follows the last reader is not needed (no error, so nobody catches it)."""
+    """Ends a forward pass: what follows the last reader is not needed (no error, so nobody catches it)."""
 
 
 def inputs_of(x: Any, *, rows: int = ROWS) -> Callable[[], Iterable[Any]]:
@@ -48,13 +48,8 @@ def order_of(model: keras.Model, layers: Sequence[keras.Layer], batch: Any) -> d
     import tensorflow as tf
 
     heard: list[int] = []
-
-    def forward(x: Any) -> None:
-        model(x, training=False)
-
     with replaced({layer: _listener(layer, lambda who, _: heard.append(who)) for layer in layers}):
-        compiled: Any = tf.function(autograph=False)(forward)
-        compiled.get_concrete_function(tf.nest.map_structure(tf.convert_to_tensor, batch))
+        model(tf.nest.map_structure(lambda leaf: tf.convert_to_tensor(leaf[:1]), batch), training=False)
     places = {who: place for place, who in enumerate(dict.fromkeys(heard))}
     return {who: (place, heard.count(who)) for who, place in places.items()}
 
@@ -81,18 +76,14 @@ def hear(
         if len(heard) == calls:
             raise _EnoughHeard
 
-    @tf.function(reduce_retracing=True, autograph=False)
-    def forward(x: Any) -> list[Any]:
-        heard.clear()
-        with contextlib.suppress(_EnoughHeard):
-            model(x, training=False)
-        return [what for _, what in heard]
-
+    # Not compiled: another part of the model runs at each pass, for few batches, and tracing would cost more than that.
     with replaced({layer: _listener(layer, note) for layer in layers}):
         for batch in batches:
-            found = forward(tf.nest.map_structure(tf.convert_to_tensor, batch))
+            heard.clear()
+            with contextlib.suppress(_EnoughHeard):
+                model(tf.nest.map_structure(tf.convert_to_tensor, batch), training=False)
             by_layer: dict[int, list[Array]] = {id(layer): [] for layer in layers}
-            for (who, _), value in zip(heard, found, strict=True):
+            for who, value in heard:
                 by_layer[who].append(value.numpy())
             yield by_layer
 
