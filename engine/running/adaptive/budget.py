@@ -105,6 +105,8 @@ class BudgetSearch:
         run, memory = self.run, self.memory
         if memory.get("trial") is None:
             self._clean()
+            if self._continues(sparsity):
+                self._put_best()
             run.begin("pruning", f"trial {len(memory['rows']) + 1}: {sparsity:.2%}")
             words = f"trial {len(memory['rows']) + 1}: {sparsity:.2%} of the {self._pieces}"
             run.change_masks(self._masks(sparsity), target=sparsity, words=words)
@@ -117,10 +119,11 @@ class BudgetSearch:
         trial = memory["trial"]
         loss, metric = run.validate()
         cost = costs.of(run, self._objective, batch_size=int(self.prune.target.get("batch_size") or 1))
+        size = cost if self._objective == "size" else costs.of(run, "size")
         good = bool(self.target.within(memory["dense"], metric if self.trains else cost))
         row = {
             "sparsity": run.sparsity(), "validation": number(metric), "cost": cost, "within": good,
-            "variant": self._variant_words, "objective": self._objective,
+            "variant": self._variant_words, "objective": self._objective, "size": size,
         }  # fmt: skip
         memory["rows"].append(row)
         if good and (memory["best"] is None or self._beats(row, memory["best"])):
@@ -149,11 +152,25 @@ class BudgetSearch:
         return masks_at(run, sparsity, seed=run.seed("score"), found=self._scores())
 
     def _scores(self) -> dict[str, Any] | None:
-        if self.run.by_units:
+        if self.run.by_units or self.trains:
             return None
-        if self.found is None:  # of the dense model, once
+        if self.found is None:  # of the dense model, once: nothing is trained on the way
             self.found = scores(self.run, seed=self.run.seed("score"))
         return self.found
+
+    def _continues(self, sparsity: float) -> bool:
+        """True where a trial can go on from the best so far: pruned in steps, a net keeps more than in one."""
+        best, now = self.memory["best"], self.run.recipe.prune
+        if not self.trains or best is None or now is None or best["architecture"] or best["target"] >= sparsity:
+            return False
+        return bool(best["prune"]["granularity"]["name"] == now.granularity.name)
+
+    def _put_best(self) -> None:
+        run, best = self.run, self.memory["best"]
+        run.memory |= best["left"]
+        if masks := run.arrays.get("best masks", {}):
+            run.set_masks(masks)
+        run.set_weights(run.arrays["best weights"])
 
     def _clean(self) -> None:
         """The dense model again, nothing masked."""
@@ -180,6 +197,10 @@ class BudgetSearch:
         run.arrays["best weights"], run.arrays["best masks"] = run.weights(), run.mask_arrays()
 
     def _beats(self, row: dict[str, Any], best: dict[str, Any]) -> bool:
+        if self.trains and self._objective == "latency":
+            # Times closer than the clock can tell are equal; then the smaller model is the better one.
+            low, high = (1 - costs.NOISE) * best["cost"], (1 + costs.NOISE) * best["cost"]
+            return bool(row["cost"] < low or (row["cost"] <= high and row["size"] < best["size"]))
         if self.trains:
             return bool(row["cost"] < best["cost"])
         return bool(row["sparsity"] < best["sparsity"])  # within the budget anyway: the one that loses least
@@ -197,11 +218,7 @@ class BudgetSearch:
             import keras
 
             run.take(keras.models.model_from_json(best["architecture"]))
-        run.memory |= best["left"]
-        masks = run.arrays.get("best masks", {})
-        if masks:
-            run.set_masks(masks)
-        run.set_weights(run.arrays["best weights"])
+        self._put_best()
         run.show_layers()
 
     def tell_end(self) -> None:
@@ -258,6 +275,8 @@ class BudgetSearch:
 
     def _start(self) -> None:
         _, metric = self.run.validate()
+        if self.trains and "shares" in (self.prune.target.get("vary") or ()):
+            self._sensitivity()  # of the dense model
         self.memory["dense"] = metric if self.trains else 1.0  # costs are shares of the dense model's
 
     @property
