@@ -52,10 +52,11 @@ def convert(
     optimizations = [] if numbers == "float32" else [tf.lite.Optimize.DEFAULT]
     if sparse:
         optimizations.append(tf.lite.Optimize.EXPERIMENTAL_SPARSITY)
-    # The exporter underneath prints what it wrote; quantising without given input ranges warns of what is meant.
-    try:
+
+    def made(*, one_row: bool) -> bytes:
+        # The exporter underneath prints what it wrote; quantising without given input ranges warns of what is meant.
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-            converter = _converter(model, folder)
+            converter = _converter(model, folder, one_row=one_row)
             converter.optimizations = optimizations
             if numbers == "float16":
                 converter.target_spec.supported_types = [tf.float16]
@@ -65,9 +66,18 @@ def convert(
             with _known_warnings():
                 warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
                 return bytes(converter.convert())
-    except Exception as error:  # converters raise anything, ConverterError and plain RuntimeError included
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(f"LiteRT's converter does not take the model ({first})") from error
+
+    # Converters raise anything, ConverterError and plain RuntimeError included.
+    try:
+        return made(one_row=False)
+    except Exception as first:
+        # Recurrent layers convert only where the number of rows is known: one is what LiteRT is mostly asked for.
+        try:
+            if len(getattr(model, "inputs", None) or ()) == 1:
+                return made(one_row=True)
+        except Exception as second:
+            raise _refused(second) from second
+        raise _refused(first) from first
 
 
 def interpreter(content: bytes, *, threads: int = 1) -> Any:
@@ -149,10 +159,24 @@ def flat(x: Any) -> list[Any]:
     return list(x) if isinstance(x, list | tuple) else [x]
 
 
-def _converter(model: keras.Model, folder: str) -> Any:
+def _refused(error: Exception) -> ModelError:
+    said = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ModelError(
+        f"LiteRT's converter does not take the model ({said[:160]})", todo="Its log may say which operation"
+    )
+
+
+def _converter(model: keras.Model, folder: str, *, one_row: bool) -> Any:
     import tensorflow as tf
 
     plain = len(getattr(model, "inputs", None) or ()) == 1 and len(getattr(model, "outputs", ())) == 1
+    if one_row:
+        import keras
+
+        given = model.inputs[0]
+        spec = keras.InputSpec(shape=(1, *given.shape[1:]), dtype=given.dtype, name=given.name)
+        model.export(folder, format="tf_saved_model", verbose=False, input_signature=[spec])
+        return tf.lite.TFLiteConverter.from_saved_model(folder)
     if plain and not isinstance(getattr(model, "_inputs_struct", None), dict):
         return tf.lite.TFLiteConverter.from_keras_model(model)
     # Dicts of inputs or outputs do not go in whole, and the order of several is lost on the way.

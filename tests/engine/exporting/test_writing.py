@@ -114,6 +114,15 @@ def test_several_inputs_keep_their_order(tmp_path):
         assert engine.export(named, tmp_path / "m", format=name, data=({"alpha": x, "beta": y},)).check.samples == 7
 
 
+def test_a_recurrent_net_is_converted_for_one_row(tmp_path):
+    inputs = keras.Input((6,), dtype="int32")
+    hidden = keras.layers.LSTM(8)(keras.layers.Embedding(20, 8)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(3)(hidden))
+    words = np.random.default_rng(0).integers(0, 20, (5, 6)).astype("int32")
+    report = engine.export(model, tmp_path / "m.tflite", data=(words,))
+    assert (report.check.samples, report.check.agreement) == (5, 1.0)
+
+
 def test_names(tmp_path, model):
     assert formats.get_format("LiteRT-int8").name == "litert_int8"
     assert formats.get_format(None, "x.packed").name == "packed"
