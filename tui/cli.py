@@ -152,6 +152,17 @@ def relay(group_runs: Path | None, /, name: str, runs: Path | None) -> None:
 
 
 @main.command()
+@click.argument("names", metavar="RUN...", nargs=-1, required=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A .html or .md file.")
+@click.option("--title", default="", help="Of the page.")
+@_RUNS
+@click.pass_obj
+def report(group_runs: Path | None, /, runs: Path | None, **given: Any) -> None:
+    """Write one self-contained page about a RUN, or about many beside each other."""
+    _do("showing", "report", runs=runs or group_runs, **given)
+
+
+@main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script of a SHELL: `eval "$(prune-tui completion bash)"`."""

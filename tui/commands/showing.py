@@ -38,6 +38,14 @@ def show(*, name: str, runs: Path | None, as_yaml: bool) -> int:
     return 0
 
 
+def report(*, names: tuple[str, ...], output: Path, title: str, runs: Path | None) -> int:
+    """Writes a report of one run or many."""
+    from engine.reporting import write_report
+
+    print(write_report([folders.find(name, runs=runs) for name in names], output, title=title))  # noqa: T201
+    return 0
+
+
 def summary(session: Session) -> Table:
     """What was gained and what it cost: dense beside pruned."""
     table = Table("", "dense", "pruned", "", box=None, pad_edge=False)
