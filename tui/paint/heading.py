@@ -101,6 +101,9 @@ def trouble(live: LiveRun, width: int) -> list[Line]:
         words = session.words or "no reason was given"
         told = wrap(f"failed: {words}{where}", width, style="error", most=2, indent=" ")
         return [*told, *wrap(session.todo or "Press r to run it again.", width, most=2, indent=" ")]
+    if session.state == "waiting" and (live.starting or live.going):
+        words = "Waiting for the engine: TensorFlow takes some seconds to load, once."
+        return wrap(words, width, style="quiet", most=1, indent=" ")
     if session.state == "stopped":
         return wrap(session.words or "stopped; what there was is saved", width, most=1, indent=" ")
     return []

@@ -71,7 +71,8 @@ def _comparison(session: Session) -> list[tuple[str, str, str, str, str]]:
 
 
 def _latency(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str, str, str]]:
-    old = {r.get("batch_size"): r for r in before.get("latency") or () if isinstance(r, Mapping)}
+    rows = before.get("latency") or dig(after, "reference.latency") or ()
+    old = {r.get("batch_size"): r for r in rows if isinstance(r, Mapping)}
     out = []
     for row in after.get("latency") or ():
         if not isinstance(row, Mapping):

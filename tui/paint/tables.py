@@ -12,6 +12,7 @@ from tui.paint import numbers as n
 from tui.paint.lines import Line, clean, cut, left, length, line, middle, right, wrap
 from tui.paint.marks import bar
 
+MOST_EPOCHS = 1_000  # of a longer run the last; all of them are in its session
 SHORT_PHASES = {"recovering": "recover", "training": "train", "pruning": "prune", "measuring": "measure"}
 
 
@@ -28,7 +29,8 @@ def epochs_head(session: Session, width: int) -> Line:
 def epochs(session: Session, width: int) -> list[Line]:
     """One row an epoch, the dense control's first, the newest last."""
     names = _extra_names(session, width)
-    return [_epoch(row, names, width) for row in (*session.control, *session.epochs)]
+    rows = (*session.control, *session.epochs)[-MOST_EPOCHS:]
+    return [_epoch(row, names, width) for row in rows]
 
 
 def _extra_names(session: Session, width: int) -> list[str]:

@@ -17,6 +17,7 @@ from textual.strip import Strip
 
 from tui.paint.lines import EMPTY, Line, plain
 
+MOST_STRIPS = 1_000
 _PLAIN = Style()
 _PALETTES: dict[str, dict[str, Style]] = {}
 # style name: (variable of the theme for the text, for what is behind it, bold)
@@ -70,6 +71,7 @@ class Lines(ScrollView, can_focus=False):
         self.content: tuple[Line, ...] = ()
         self.pinned: tuple[Line, ...] = ()
         self._styles_by_name: dict[tuple[str, bool], Style] = {}
+        self._strips: dict[tuple[Line, int, bool], Strip] = {}
         self.put(lines)
 
     def pin(self, *head: Line) -> None:
@@ -106,6 +108,7 @@ class Lines(ScrollView, can_focus=False):
     def notify_style_update(self) -> None:
         """Forgets what the styles were: the theme changed, or the keyboard came or went."""
         self._styles_by_name.clear()
+        self._strips.clear()
         super().notify_style_update()
 
     def style_of(self, name: str, *, cursor: bool = False) -> Style:
@@ -127,10 +130,17 @@ class Lines(ScrollView, can_focus=False):
         head = y < len(self.pinned)
         at = y + int(self.scroll_offset.y) - len(self.pinned)
         cursor = not head and self.is_cursor(at)
-        base = self.style_of("", cursor=cursor)
         width = self.scrollable_content_region.width
         of = self.pinned[y] if head else self.content[at] if at < len(self.content) else EMPTY
+        known = self._strips.get((of, width, cursor))
+        if known is None:  # most lines of a frame were on the screen before, many in another row
+            if len(self._strips) > MOST_STRIPS:
+                self._strips.clear()
+            known = self._strips[of, width, cursor] = self._strip(of, width, cursor=cursor)
+        return known
+
+    def _strip(self, of: Line, width: int, *, cursor: bool) -> Strip:
         strip = Strip([Segment(text, self.style_of(name, cursor=cursor)) for text, name in of if text])
         if cursor:  # seen without colour, too
             strip = Strip([Segment("▌", self.style_of("pruned", cursor=True)), *strip.crop(1)])
-        return strip.adjust_cell_length(width, base)
+        return strip.adjust_cell_length(width, self.style_of("", cursor=cursor))

@@ -174,3 +174,19 @@ def test_a_stopped_run_is_not_an_error():
     (line,) = heading.trouble(live, 80)
     assert plain(line).strip() == "stopped on request"
     assert not math.isnan(heading.share(live))
+
+
+def test_waiting_says_for_what():
+    live = LiveRun(Session())
+    live.starting = True
+    assert "TensorFlow takes some seconds to load" in said(heading.trouble(live, 80))
+    assert heading.trouble(LiveRun(Session()), 80) == []
+
+
+def test_the_dense_time_comes_from_the_reference_where_it_was_measured_there(told):
+    from msgspec.structs import replace
+
+    session = told()
+    dense = {k: v for k, v in session.dense.items() if k != "latency"}
+    pruned = {**session.pruned, "reference": {"latency": [{"batch_size": 1, "median": 0.44}]}}
+    assert "0.44 ms" in said(result.paint(replace(session, dense=dense, pruned=pruned), 60))
