@@ -68,7 +68,9 @@ class Run:
         self.numbers: dict[str, dict[str, Number]] = {}
         self.series: dict[str, Number] = {}
         self.told: list[EpochEnded] = []
+        self.probe: Any = None  # what scoring has traced of the model
         self.compiled: tuple[tuple[Any, ...], Any] | None = None  # what was traced, and the steps made of it
+        self.term: tuple[Any, Any] | None = None  # a model, and what its criterion adds to the training loss
         self._phase: Phase = "loading"
         self._evaluation: Evaluation | None = None
         self._sparsity: float | None = None
@@ -113,7 +115,7 @@ class Run:
     def take(self, model: Any) -> None:
         """Makes this the model of the run; the masks of the one before do not come along."""
         self.model, self.masks, self._evaluation, self._sparsity = model, None, None, None
-        self._protected, self.compiled = None, None
+        self._protected, self.compiled, self.probe = None, None, None
         self.task = task_of(model, classes=self.data.classes)
         self.optimizer = None
 

@@ -21,6 +21,7 @@ from engine.events import EpochEnded, Measured, number
 from engine.keys import variable_keys
 from engine.running import checkpoint
 from engine.running.context import Run
+from engine.running.penalty import penalised
 from engine.running.training import train
 
 TAG = "train"  # the same tag as sparse training from scratch: both see the same order of examples
@@ -99,6 +100,7 @@ def cache_key(run: Run) -> str | None:
     if recipe.train.epochs == 0 or _needs_early(run):
         return None
     parts = msgspec.to_builtins([recipe.data, recipe.model, recipe.train, recipe.seed])
+    parts += [] if penalised(recipe) is None else [penalised(recipe)]
     threads = tf.config.threading.get_intra_op_parallelism_threads()
     files = [_stamp(v) for part in (recipe.data, recipe.model) for v in part.params.values()]
     text = json.dumps([parts, files, tf.__version__, keras.__version__, threads, os.cpu_count()], sort_keys=True)

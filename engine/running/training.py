@@ -14,6 +14,7 @@ from engine.events import EpochEnded, Phase, Progress, number
 from engine.running import optimizing, seeding
 from engine.running.context import Run
 from engine.running.feeding import Extra, Steps, use_xla
+from engine.running.penalty import training_term
 from engine.running.tracking import Movement
 
 EXECUTION_SECONDS = 0.3
@@ -56,7 +57,7 @@ def train(
         rate: the learning rate over the share of the phase; None is the recipe's own course.
         hook: changes masks at steps of its own.
         patience: stop after so many epochs without a better validation metric, and keep the best state.
-        extra_loss: added to the loss of every step.
+        extra_loss: added to the loss of every step; None is what the criterion adds to training (not to recovery).
         track: adds up scores over the updates.
         control: these epochs are the dense control's.
         ahead: steps that are to follow with the same compiled loop, for the choice of XLA.
@@ -70,6 +71,8 @@ def train(
     total = per_epoch * epochs
     if epochs == 0:
         return
+    if extra_loss is None and phase != "recovering":
+        extra_loss = training_term(run)
     run.begin(phase, epochs=epochs, control=control)
     xla = use_xla(
         run.model, steps_ahead=max(total, ahead), devices=[d.device_type for d in tf.config.list_physical_devices()]
