@@ -31,7 +31,14 @@ def sentence(recipe: Recipe) -> str:
     ]
     repairs = [phrase("repair", repair) for repair in prune.repair]
     then = f"; then {', then '.join(repairs)}" if repairs else "; repair nothing"
-    return f"{', '.join(steps)}{then}."
+    points = "".join(f" For each {key.rpartition('.')[2]} of {_points(v)}." for key, v in recipe.sweep.items())
+    return f"{', '.join(steps)}{then}.{points}"
+
+
+def _points(values: tuple[Any, ...]) -> str:
+    if all(isinstance(v, int | float | str) for v in values):
+        return ", ".join(map(str, values))
+    return f"{len(values)} kinds"
 
 
 def network(recipe: Recipe) -> str:

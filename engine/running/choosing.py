@@ -27,13 +27,15 @@ def spec_of(prune: Prune) -> str:
 
 
 def scores(run: Run, *, seed: int) -> dict[str, Array]:
-    """One score a weight by variable key, of the model under its masks."""
-    from engine.scoring.scores import score
+    """One score a weight by variable key, of the model under its masks; what was traced serves the next call, too."""
+    from engine.scoring.context import context
+    from engine.scoring.scores import ask
 
     assert run.recipe.prune is not None
     criterion = make("criterion", run.recipe.prune.criterion.name, run.recipe.prune.criterion.params)
-    found: dict[str, Array] = score(run.model, criterion, sample(run, criterion, seed=seed), seed=seed)
-    return found
+    scene = context(run.model, sample(run, criterion, seed=seed), seed=seed, probe=run.probe)
+    run.probe = scene.probe
+    return ask(criterion, scene)
 
 
 def sample(run: Run, criterion: Any, *, seed: int) -> tuple[Array, Array]:
