@@ -1,5 +1,5 @@
-"""Every preset beside its random control: the same sentence (model, training, schedule, target, repair), what goes drawn
-by chance. Asked: a dense control of at least 96 %, and each method clearly above random. Digits, so no files.
+"""Every preset beside its random control: the same sentence (model, training, schedule, target, repair), but chance
+instead of a criterion. Asked: a dense control of at least 96 %, and each method clearly above random. Needs no files.
 
     python tests/benchmarks/preset_table.py [PRESET ...] [--seeds 3] [--set KEY=VALUE ...] [--keep FILE]
 
