@@ -6,7 +6,7 @@ Layers are made inside a `StatelessScope`, so no initialiser runs: every variabl
 from __future__ import annotations
 
 import contextlib
-import copy
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -123,11 +123,9 @@ class _Maker:
                     tensors[id(x)] = y
         inputs = keras.tree.map_structure(lambda x: tensors[id(x)], old.input)
         outputs = keras.tree.map_structure(lambda x: tensors[id(x)], old.output)
-        cls = type(old) if type(old).__init__ is keras.Model.__init__ else keras.Model
-        try:
-            return cls(inputs, outputs, name=old.name)
-        except TypeError:  # a subclass with a constructor of its own
-            return keras.Model(inputs, outputs, name=old.name)
+        # A subclass with a constructor of its own cannot be made from tensors: its graph becomes a plain model.
+        same = {"inputs", "outputs"} <= set(inspect.signature(type(old).__init__).parameters)
+        return (type(old) if same else keras.Model)(inputs, outputs, name=old.name)
 
     def _layer(self, old: Any) -> Any:
         if type(old).__name__ in _SHARED and id(old) not in self.plan.trace.edits:
@@ -207,6 +205,6 @@ class _Maker:
 
 def _twin(old: Any) -> Any:
     """The same operation for another graph."""
-    new = copy.copy(old)
-    vars(new).update(_inbound_nodes=[], _outbound_nodes=[])
+    new = object.__new__(type(old))  # copy.copy would save and load it
+    vars(new).update(vars(old), _inbound_nodes=[], _outbound_nodes=[])
     return new

@@ -6,7 +6,7 @@ A rule is a function of a `Call`. What has none is a barrier: its channels stay,
     def my_scale(call):
         axis = call.inputs[0].axis(-1)
         call.follows(call.op.scale, 0, axis)        # a vector with one entry a channel
-        call.resize(axis, width="set")              # config["width"] = how many channels are kept
+        call.resize(axis, "width")                  # config["width"] is how many of them there are
         return call.inputs[0]
 """
 
