@@ -12,7 +12,7 @@ import numpy as np
 from engine.errors import PruneError
 from engine.interpolation.folding import Fit, Folder
 from engine.interpolation.gathering import Array, Gathered, Gram, Halves, Triangle
-from engine.interpolation.hearing import ROWS, inputs_of
+from engine.interpolation.hearing import inputs_of, rows_for
 from engine.interpolation.pivoting import Pivots, pivots
 from engine.interpolation.readers import Coupled, Couplings, couplings
 from engine.interpolation.sizes import Budget, Costs, within
@@ -58,7 +58,7 @@ def interpolate(
     epsilon: float | Mapping[str, float] | None = None,
     flops: float | None = None,
     size: float | None = None,
-    batch_size: int = ROWS,
+    batch_size: int | None = None,
     method: Method = "gram",
     ridge: float | None = 0.0,
 ) -> keras.Model:
@@ -76,7 +76,8 @@ def interpolate(
             epsilon a layer key.
         flops: the share of the FLOPs that may stay; the sizes of the layers are found (methods.md §5).
         size: the same for the number of parameters.
-        batch_size: rows run at a time, where x is arrays.
+        batch_size: rows run at a time, where x is arrays; None takes as many as memory allows. If that is all of them
+            the model is run once, else once a reader.
         method: `gram` (pivoted Cholesky of Z^T Z in float64) or `qr` (row blocks; slower, right below 1e-8 as well).
         ridge: what the least squares add to the diagonal, as a share of the mean square of a kept unit. 0 is the method
             as published, exact on x where that is possible; None lets cross-validation choose, which is nearer to the
@@ -126,7 +127,7 @@ def compress(
     epsilon: float | Mapping[str, float] | None = None,
     flops: float | None = None,
     size: float | None = None,
-    batch_size: int = ROWS,
+    batch_size: int | None = None,
     method: Method = "gram",
     ridge: float | None = 0.0,
     agree_on: Any = "x",
@@ -141,7 +142,7 @@ def compress(
         epsilon: the relative error that every layer may have.
         flops: the share of the FLOPs that may stay.
         size: the share of the parameters that may stay.
-        batch_size: rows run at a time.
+        batch_size: rows run at a time; None takes as many as memory allows.
         method: `gram` or `qr`.
         ridge: of the least squares; None lets cross-validation choose.
         agree_on: inputs on which both models' predicted classes are compared: "x" takes x itself, None compares none.
@@ -151,7 +152,7 @@ def compress(
     from engine.surgery.removal import remove
 
     _check(keep=keep, epsilon=epsilon, flops=flops, size=size, method=method, ridge=ridge)
-    inputs = inputs_of(x, rows=batch_size)
+    inputs = inputs_of(x, rows=batch_size or rows_for(model))
     known = couplings(model)
     if isinstance(epsilon, Mapping):
         check_units(known.trace, dict.fromkeys(epsilon, ()))
@@ -184,7 +185,7 @@ def fold(
     x: Any,
     removed: Mapping[str, Sequence[int]],
     *,
-    batch_size: int = ROWS,
+    batch_size: int | None = None,
     ridge: float | None = None,
     on_fit: Callable[[Fit], None] | None = None,
 ) -> tuple[tuple[Fit, ...], dict[str, str]]:
@@ -197,7 +198,7 @@ def fold(
         model: a built Functional or Sequential model; its readers' kernels change.
         x: unlabelled inputs, as for `interpolate`.
         removed: by layer key, the units that are (to be) gone.
-        batch_size: rows run at a time.
+        batch_size: rows run at a time; None takes as many as memory allows.
         ridge: of the least squares; None lets cross-validation choose (0 where nothing is better).
         on_fit: told of every fit as it is made.
 
@@ -206,19 +207,21 @@ def fold(
     """
     known = couplings(model)
     stays, skipped = _start(known, _complement(known, removed))
-    folder = Folder(model, known, inputs_of(x, rows=batch_size), keep=stays, summing=_summing("gram", ridge))
+    folder = Folder(
+        model, known, inputs_of(x, rows=batch_size or rows_for(model)), keep=stays, summing=_summing("gram", ridge)
+    )
     folder.run((), on_fit=on_fit)
     return tuple(folder.fits), skipped
 
 
-def agreement_of(one: keras.Model, other: keras.Model, x: Any, *, batch_size: int = ROWS) -> float | None:
+def agreement_of(one: keras.Model, other: keras.Model, x: Any, *, batch_size: int | None = None) -> float | None:
     """Share of the inputs on which two models predict the same class; None where outputs are no classes.
 
     Args:
         one: a model.
         other: a model with the same inputs and outputs.
         x: inputs, as for `interpolate`.
-        batch_size: rows run at a time.
+        batch_size: rows run at a time; None takes as many as memory allows.
     """
     import tensorflow as tf
 
@@ -227,7 +230,7 @@ def agreement_of(one: keras.Model, other: keras.Model, x: Any, *, batch_size: in
         return one(batch, training=False), other(batch, training=False)
 
     same = total = 0
-    for batch in inputs_of(x, rows=batch_size)():
+    for batch in inputs_of(x, rows=batch_size or rows_for(one))():
         first, second = both(tf.nest.map_structure(tf.convert_to_tensor, batch))
         if not tf.is_tensor(first) or len(first.shape) < 2:
             return None

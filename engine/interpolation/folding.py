@@ -6,6 +6,7 @@ the smaller net, and the net that is listened to stays one and the same.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.interpolation.gathering import Array, Gathered, Gram
-from engine.interpolation.hearing import hear, order_of
+from engine.interpolation.hearing import EnoughHeard, hear, order_of
 from engine.interpolation.mixing import error, mixture
 from engine.interpolation.pivoting import Pivots, pivots
 from engine.interpolation.readers import Coupled, Couplings, Read, Reader
+from engine.repairs.listening import Call, replaced
 
 if TYPE_CHECKING:
     import keras
@@ -70,13 +72,16 @@ class Folder:
         self.readers = sorted((r for r in readers if id(r.layer) in self._runs), key=lambda r: self._runs[id(r.layer)])
         self._held: dict[tuple[int, int], Gathered] = {}
         self._pivots: dict[int, Pivots] = {}
+        self._inside = False
+        self._here: dict[int, list[Array]] = {}
 
     def run(
         self, groups: Iterable[Coupled], *, decide: Decide | None = None, on_fit: Callable[[Fit], None] | None = None
     ) -> None:
         """Folds every reader; with `decide`, how many units of each group stay is asked where it is first read."""
         waiting = {id(g): g for g in groups}
-        for reader in self.readers:
+
+        def act(reader: Reader) -> None:
             if decide is not None:
                 for group in [g for g in waiting.values() if any(r.reader is reader for r in g.reads)]:
                     del waiting[id(group)]
@@ -87,6 +92,43 @@ class Folder:
                 self.fits.append(fit)
                 if on_fit:
                     on_fit(fit)
+
+        batch = self._only_batch() if all(runs == 1 for _, runs in self._runs.values()) else None
+        if batch is None:
+            for reader in self.readers:
+                act(reader)
+        elif self.readers:
+            self._through(batch, act)
+
+    def _through(self, batch: Any, act: Callable[[Reader], None]) -> None:
+        """One run of the model for all readers: each is folded when the run arrives at it, before it computes."""
+        import tensorflow as tf
+
+        def arrive(reader: Reader) -> Callable[[Call], Call]:
+            def make(real: Call) -> Call:
+                def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+                    if not self._inside:  # a run inside this one, for a group with several readers, only passes by
+                        self._inside, self._here = True, {id(reader.layer): [inputs.numpy()]}
+                        try:
+                            act(reader)
+                        finally:
+                            self._inside, self._here = False, {}
+                        if reader is self.readers[-1]:
+                            raise EnoughHeard
+                    return real(inputs, *args, **kwargs)
+
+                return call
+
+            return make
+
+        with replaced({r.layer: arrive(r) for r in self.readers}), contextlib.suppress(EnoughHeard):
+            self.model(tf.nest.map_structure(tf.convert_to_tensor, batch), training=False)
+
+    def _only_batch(self) -> Any:
+        """The batch, where there is only one."""
+        batches = iter(self.inputs())
+        first = next(batches)
+        return first if next(batches, None) is None else None
 
     def forget(self) -> None:
         """Lets go of what was gathered."""
@@ -169,6 +211,8 @@ class Folder:
         return [r for r in group.reads if id(r.reader.layer) in self._runs]
 
     def _hear(self, readers: list[Reader]) -> Iterable[dict[int, list[Array]]]:
+        if len(readers) == 1 and id(readers[0].layer) in self._here:
+            return [self._here]
         calls = sum(self._runs[id(r.layer)][1] for r in readers)
         return hear(self.model, [r.layer for r in readers], self.inputs(), calls=calls)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +17,26 @@ if TYPE_CHECKING:
     import keras
 
 Array = np.ndarray[Any, Any]
-ROWS = 256
+_BYTES = 1 << 27  # of the widest tensor of one batch
 
 
-class _EnoughHeard(BaseException):
+class EnoughHeard(BaseException):
     """Ends a forward pass: what follows the last reader is not needed (no error, so nobody catches it)."""
 
 
-def inputs_of(x: Any, *, rows: int = ROWS) -> Callable[[], Iterable[Any]]:
+def rows_for(model: keras.Model) -> int:
+    """How many rows to run at a time: as many as keep the widest tensor within 128 MiB."""
+    from engine.keys import layer_keys
+
+    widest = 1
+    for layer in layer_keys(model).values():
+        for node in layer._inbound_nodes:
+            for tensor in node.outputs:
+                widest = max(widest, math.prod(int(n or 1) for n in tensor.shape[1:]))
+    return int(min(max(_BYTES // (4 * widest), 1), 1 << 15))
+
+
+def inputs_of(x: Any, *, rows: int) -> Callable[[], Iterable[Any]]:
     """Batches of inputs that can be gone through again and again.
 
     Args:
@@ -74,13 +87,13 @@ def hear(
     def note(who: int, what: Any) -> None:
         heard.append((who, what))
         if len(heard) == calls:
-            raise _EnoughHeard
+            raise EnoughHeard
 
     # Not compiled: another part of the model runs at each pass, for few batches, and tracing would cost more than that.
     with replaced({layer: _listener(layer, note) for layer in layers}):
         for batch in batches:
             heard.clear()
-            with contextlib.suppress(_EnoughHeard):
+            with contextlib.suppress(EnoughHeard):
                 model(tf.nest.map_structure(tf.convert_to_tensor, batch), training=False)
             by_layer: dict[int, list[Array]] = {id(layer): [] for layer in layers}
             for who, value in heard:

@@ -205,6 +205,16 @@ def test_a_budget_is_met(what, build):
     assert made.model.output_shape == model.output_shape
 
 
+@pytest.mark.parametrize("how", [{"keep": {"stem": [0, 1, 3, 4], "a": [0, 2], "point": [1, 2, 4]}}, {"epsilon": 0.3}])
+def test_one_run_of_the_model_is_the_same_as_one_for_each_reader(how):
+    model, x = residual(), images(40)
+    once, often = compress(model, x, **how), compress(model, x, batch_size=16, **how)
+    assert once.kept == often.kept
+    assert [f.reader for f in once.fits] == [f.reader for f in often.fits]
+    assert [f.rows for f in once.fits] == [f.rows for f in often.fits]
+    assert close(once.model(x), often.model(x), 1e-4)
+
+
 def test_what_is_not_linear_stays_and_is_said():
     i = keras.Input((6,))
     x = layers.Dense(8, activation="relu", name="wide")(i)
