@@ -11,7 +11,7 @@ from engine.layout import Array
 from engine.targets.column_norm import ColumnNorm, fading_units, fading_weights
 
 LEAST = 0.01
-"""Single weights are only worth an event when at least this share of the layer's kept ones goes."""
+"""Single weights are only worth an event when at least this share of the layer's weights, dense, goes."""
 FAILURES = 2
 
 
@@ -92,7 +92,7 @@ def offer(columns: Columns, rule: LayerRule, target: ColumnNorm) -> tuple[LayerR
     """What a layer gives at its threshold, which rises until there is something, or until the layer is frozen.
 
     Units go if any stands out, `c_j < alpha mu`; else single weights, `|w| < alpha mu / sqrt(fan)`, if they are at
-    least 1 % of the layer's kept ones. If neither, alpha rises by `alpha_step`; above `alpha_max` the layer is frozen.
+    least 1 % of the layer. If neither, alpha rises by `alpha_step`; above `alpha_max` the layer is frozen.
 
     Returns:
         The layer's rule with the alpha that was needed, and the offer, or None for a frozen layer.
@@ -140,6 +140,6 @@ def _units(columns: Columns, rule: LayerRule) -> Offer | None:
 def _weights(columns: Columns, rule: LayerRule) -> Offer | None:
     gone = fading_weights(columns.matrix, columns.mask, alpha=rule.alpha, beta=rule.beta)
     count = int(np.count_nonzero(gone))
-    if count == 0 or count < LEAST * columns.kept:
+    if count == 0 or count < LEAST * columns.mask.size:
         return None
     return Offer("weights", np.empty(0, dtype=np.intp), gone, count, columns.kept, count)

@@ -80,6 +80,15 @@ def test_less_than_one_percent_of_the_weights_is_nothing():
     matrix[0, 3] = 0.0001  # four are 1 %
     rule, found = offer(columns(matrix), START, TARGET)
     assert (rule.alpha, found.kind, found.count) == (0.5, "weights", 4)
+    # One percent of the layer as it was, however little is left of it.
+    kept = np.zeros((20, 20), dtype=bool)
+    kept[0] = True
+    rule, found = offer(columns(matrix, mask=kept), replace(START, weights_only=True), replace(TARGET, alpha_max=0.6))
+    assert (rule.alpha, found.kind, found.count) == (0.5, "weights", 4)
+    matrix[0, 3] = 1.0
+    assert offer(columns(matrix, mask=kept), replace(START, weights_only=True), replace(TARGET, alpha_max=0.6))[
+        0
+    ].frozen
 
 
 def test_a_coupled_column_goes_only_if_it_stands_out_everywhere():

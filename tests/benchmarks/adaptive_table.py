@@ -1,0 +1,109 @@
+"""What the methods that decide by themselves find: sparsity, accuracy beside the dense control, FLOPs, epochs spent.
+
+    python tests/benchmarks/adaptive_table.py [--data digits] [--models mlp cnn] [--seeds 0 1 2] [--methods column-norm]
+
+The two given sparsities at the end (magnitude weights, L2 units) get what column-norm found, and as many epochs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from typing import Any
+
+from engine.events import Progress
+from engine.recipe import load_recipe
+from engine.running.executing import execute
+from engine.session import Session
+
+METHODS = ("column-norm", "sap", "budget")
+HEAD = ("method", "model", "weights gone", "units left", "FLOPs left", "accuracy", "dense", "lost", "epochs", "seconds")
+
+
+def play(preset: str, overrides: dict[str, Any]) -> tuple[Session, float]:
+    """One run, quietly."""
+    session = Session()
+    count = 0
+
+    def emit(event: Any) -> int | None:
+        nonlocal session, count
+        if isinstance(event, Progress):
+            return None
+        count += 1
+        session = session.apply(event)
+        return count
+
+    began = time.perf_counter()
+    execute(load_recipe(preset, overrides={"measure.latency": None, **overrides}), emit)
+    return session, time.perf_counter() - began
+
+
+def numbers(session: Session, seconds: float) -> dict[str, float]:
+    """The row of one run, on the test split."""
+    counts, pruned, dense = session.counts, session.pruned, session.dense
+    accuracy, before = pruned["metric"]["value"], dense["metric"]["value"]
+    return {
+        "weights gone": counts.weight_sparsity,
+        "units left": counts.units_kept / counts.units,
+        "FLOPs left": (pruned["effective_flops"] or 0) / (dense["flops"] or 1),
+        "accuracy": accuracy,
+        "dense": before,
+        "lost": before - accuracy,
+        "epochs": len(session.epochs),
+        "seconds": seconds,
+    }
+
+
+def row(method: str, model: str, found: list[dict[str, float]]) -> str:
+    """Mean and standard deviation over seeds."""
+    cells = [method, model]
+    for name in HEAD[2:]:
+        values = [f[name] for f in found]
+        spread = f" ±{statistics.stdev(values):.3f}" if len(values) > 1 and name not in ("epochs", "seconds") else ""
+        digits = 0 if name in ("epochs", "seconds") else 3
+        cells.append(f"{statistics.mean(values):.{digits}f}{spread}")
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--models", nargs="+", default=["mlp"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    parser.add_argument("--epochs", type=int, default=100, help="of the dynamic method")
+    parser.add_argument("--set", nargs="*", default=[], help="more overrides of column-norm, KEY=VALUE")
+    given = parser.parse_args()
+    from engine.recipe_reading import parse_override
+
+    more = dict(parse_override(text) for text in given.set)
+    print("| " + " | ".join(HEAD) + " |")
+    print("|" + "---|" * len(HEAD))
+    for model in given.models:
+        found: dict[str, list[dict[str, float]]] = {}
+        for seed in given.seeds:
+            base = {"data.name": given.data, "model.name": model, "seed": seed}
+            for method in given.methods:
+                own: dict[str, Any] = {"column-norm": {"train.epochs": given.epochs, **more}}.get(method, {})
+                session, seconds = play(method, {**base, **own})
+                found.setdefault(method, []).append(numbers(session, seconds))
+                if method != "column-norm":
+                    continue
+                gone, units = session.counts.weight_sparsity, session.counts
+                most = min(0.95, 1 - units.units_kept / units.units) if units.units_kept < units.units else 0.5
+                for control, value in (("gradual-global", gone), ("l2-units", most)):
+                    fixed = {"prune.target.sparsity": round(value, 4), "train.epochs": len(session.epochs)}
+                    if control == "l2-units":
+                        fixed |= {"train.epochs": len(session.epochs) // 2, "prune.repair": [
+                            {"name": "fine_tune", "epochs": len(session.epochs) // 2}
+                        ]}  # fmt: skip
+                    session_, seconds = play(control, {**base, **fixed})
+                    found.setdefault(f"{control} at the same share", []).append(numbers(session_, seconds))
+        for method, rows in found.items():
+            print(row(method, model, rows), flush=True)
+
+
+if __name__ == "__main__":
+    main()
