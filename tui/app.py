@@ -135,6 +135,14 @@ class PruneApp(App[int]):
         """Shows a run that is there: follows it, or replays it."""
         self._show(self.desk.attach(folder))
 
+    def resume_run(self, live: LiveRun) -> None:
+        """Goes on with a run that ended early."""
+        again = self.desk.resume(live)
+        if again is None:
+            self.say("There is no checkpoint to go on from; press r to run it again.")
+        else:
+            self._show(again)
+
     def run_again(self, session: Session) -> None:
         """Starts the recipe of an ended run once more."""
         from engine.recipe_reading import recipe_from

@@ -56,6 +56,16 @@ class Desk:
         self._begin(live, lambda side: side.start(recipe))
         return live
 
+    def resume(self, live: LiveRun) -> LiveRun | None:
+        """Goes on with a run that failed or was stopped; None where it has no checkpoint."""
+        folder = live.folder
+        if folder is None or live.going or live.session.state == "done" or not (folder / "checkpoint").is_dir():
+            return None
+        again = LiveRun(Session(run=folder.name, recipe=live.session.recipe), folder=folder)
+        self.open = [run for run in self.open if run is not live]
+        self._begin(again, lambda side: side.resume(folder))
+        return again
+
     def attach(self, folder: Path) -> LiveRun:
         """Opens a run that is there; the one that is open already, where it is."""
         found = next((live for live in self.open if live.folder == folder), None)

@@ -53,6 +53,10 @@ class Engine(Protocol):
         """Starts a run of a resolved recipe."""
         ...
 
+    async def resume(self, folder: Path) -> Feed:
+        """Goes on with a run that ended early, from its last checkpoint."""
+        ...
+
     async def attach(self, folder: Path) -> Feed:
         """Follows a run that is going, or replays one that has ended."""
         ...

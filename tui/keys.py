@@ -106,6 +106,9 @@ KEYS: tuple[Key, ...] = (
         face="→",
     ),
     Key("run.again", "r", "again", "run again", "Run the same recipe once more (when this one has ended)."),
+    Key(
+        "run.resume", "u", "resume", "resume", "Go on with a run that failed or was stopped, from its last checkpoint."
+    ),
     Key("run.back", "escape", "back", "back", "Back to the presets; a run goes on.", face="esc"),
     Key("sessions.open", "enter", "open", "open", "Open the session; one that is still going is followed live."),
     Key("sessions.filter", "slash", "filter", "filter", "Type to narrow the list; Escape shows all again.", face="/"),

@@ -109,6 +109,9 @@ def child(seconds: float, folder: str) -> None:
         async def start(self, recipe: Recipe) -> Torrent:
             return Torrent()
 
+        async def resume(self, folder: Path) -> Torrent:
+            return Torrent()
+
         async def attach(self, folder: Path) -> Torrent:
             return Torrent()
 

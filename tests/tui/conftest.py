@@ -56,6 +56,10 @@ class FakeEngine:
         self.feeds.append(Replay(_module.story(until=self.until, name=recipe.name), stays=self.until in GOING))
         return self.feeds[-1]
 
+    async def resume(self, folder: Path) -> Replay:
+        self.feeds.append(Replay(_module.story(until="done")))
+        return self.feeds[-1]
+
     async def attach(self, folder: Path) -> Replay:
         self.feeds.append(Replay(folder / "events.jsonl"))
         return self.feeds[-1]

@@ -35,8 +35,9 @@ def dig(values: Mapping[str, Any], path: str) -> Any:
 
 
 def dense_metric(session: Session) -> float | None:
-    """The dense control's validation metric: its best known last epoch, the same measure as the run's."""
-    return n.known(session.control[-1].validation) if session.control else None
+    """The dense control's validation metric: as it was kept, else that of its last epoch."""
+    kept = n.known(session.dense.get("validation"))
+    return kept if kept is not None or not session.control else n.known(session.control[-1].validation)
 
 
 def speedup(session: Session) -> float | None:
@@ -71,7 +72,9 @@ def _sparsity(session: Session) -> Figure:
 
 def _accuracy(session: Session) -> Figure:
     rows = session.epochs or session.control
-    now, dense = n.known(rows[-1].validation) if rows else None, dense_metric(session)
+    now, dense = n.known(session.pruned.get("validation")), dense_metric(session)
+    if now is None and rows:
+        now = n.known(rows[-1].validation)
     sub, more = "", ""
     if dense is not None:
         more = f"dense {n.metric(dense)}"

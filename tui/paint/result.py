@@ -52,6 +52,7 @@ def _comparison(session: Session) -> list[tuple[str, str, str, str, str]]:
         lambda a, b: n.change(b - a),
         "accuracy",
     )
+    add("validation", "validation", n.metric, lambda a, b: n.change(b - a))
     add("test top-5", "top5", n.metric, lambda a, b: n.change(b - a))
     add("test loss", "loss", n.loss, lambda a, b: n.change(b - a))
     add("parameters", "counts.parameters", n.count, _fewer)
@@ -113,8 +114,15 @@ def _cells(row: tuple[str, str, str, str, str], width: int) -> Line:
     narrow = width < 52
     last = 7 if narrow else 14
     each = 8 if narrow else 11
-    if narrow:
+    if narrow:  # the unit moves into the name
         change = change.split(" ")[0]
+        name = (
+            name.removeprefix("test ")
+            .replace("time, ", "ms, ")
+            .replace("size packed", "packed")
+            .replace("speed in ", "")
+        )
+        old, new = old.removesuffix(" ms"), new.removesuffix(" ms")
     quiet = "heading" if style == "heading" else "quiet"
     return line(
         (f" {left(name, max(10, width - 2 * each - last - 2))}", quiet),

@@ -16,7 +16,7 @@ from engine.session import Session
 from tui import keys
 from tui.live import LiveRun
 from tui.paint import curves, figures, heading, result, tables
-from tui.paint.lines import Line, line
+from tui.paint.lines import Line, line, wrap
 from tui.widgets.keybar import KeyBar
 from tui.widgets.lines import Lines
 from tui.widgets.panel import MenuPanel, Panel
@@ -162,16 +162,17 @@ class RunScreen(Screen[None]):
             )
         if name == "log":
             tail = self.live.log_tail() if session.state == "failed" or self.live.lost else []
-            worker = [
-                line((" the runner's own log, its end:", "heading")),
-                *(line((f" {row}", "quiet")) for row in tail),
-            ]
+            worker = [line((" the runner's own log, its end:", "heading"))]
+            worker += [part for row in tail for part in wrap(row, width - 1, style="quiet", most=3, indent=" ")]
             return [*(worker if tail else []), *tables.log(session, width)]
         return []
 
     def allows(self, key: keys.Key) -> bool:
         """What the footer offers: an ended run cannot be paused, one that is going cannot be run again."""
-        return key.id != "run.again" if self.live.going else key.id not in ("run.pause", "run.freeze", "run.stop")
+        if self.live.going or self.live.starting:
+            return key.id not in ("run.again", "run.resume")
+        early = self.live.lost or self.live.session.state in ("failed", "stopped")
+        return key.id not in ("run.pause", "run.freeze", "run.stop") and (key.id != "run.resume" or bool(early))
 
     # ---- what can be done ------------------------------------------------------------------------------------------
 
@@ -286,6 +287,10 @@ class RunScreen(Screen[None]):
             self.app.say("It is still going.")
         else:
             self.app.run_again(self.live.session)
+
+    def action_resume(self) -> None:
+        """Goes on from the last checkpoint."""
+        self.app.resume_run(self.live)
 
     def action_back(self) -> None:
         """Leaves the reading cursor, the zoom, then the screen."""

@@ -190,3 +190,12 @@ def test_the_dense_time_comes_from_the_reference_where_it_was_measured_there(tol
     dense = {k: v for k, v in session.dense.items() if k != "latency"}
     pruned = {**session.pruned, "reference": {"latency": [{"batch_size": 1, "median": 0.44}]}}
     assert "0.44 ms" in said(result.paint(replace(session, dense=dense, pruned=pruned), 60))
+
+
+def test_a_dense_model_that_was_kept_is_the_control(told):
+    from msgspec.structs import replace
+
+    session = replace(told("pruning"), control=(), dense={"validation": 0.988})
+    accuracy = figures.figures(session)[1]
+    assert (accuracy.below, accuracy.more) == ("-.020", "dense .988")
+    assert result.paint(session, 60) == []

@@ -204,3 +204,17 @@ async def test_the_next_theme_is_remembered(make_app, settle):
         await pilot.press("t")
         assert app.theme == "paper"
     assert make_app().theme == "paper"
+
+
+async def test_a_failed_run_goes_on_from_its_checkpoint(make_app, settle, text_of, kept):
+    runs = kept("sap", until="failed")
+    (folder,) = runs.iterdir()
+    app = make_app(runs=runs, start=str(folder))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot, lambda: app.screen.scope == "run" and app.screen.live.session.state == "failed")
+        await pilot.press("u")  # there is none yet
+        assert app.screen.live.session.state == "failed"
+        (folder / "checkpoint").mkdir()
+        await pilot.press("u")
+        await settle(pilot, lambda: app.screen.live.session.state == "done")
+        assert len(app.desk.open) == 1
