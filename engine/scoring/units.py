@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 
 from engine import registry
 from engine.criteria.columns import reads_heads
-from engine.criteria.context import Arrays, Criterion, UnitCriterion
+from engine.criteria.context import Array, Arrays, Criterion, UnitCriterion
 from engine.errors import ModelError, PruneError
 from engine.granularity import Unit
 from engine.scoring.context import ModelContext, context
@@ -17,6 +17,7 @@ from engine.scoring.scores import Scores
 from engine.surgery.units import Pooling, pool_columns
 
 POOLS = ("sum", "mean", "max")
+Normalizing = Literal["mean", "max"]
 
 
 def score_units(
@@ -27,6 +28,7 @@ def score_units(
     loss: Any = None,
     seed: int = 0,
     pool: Pooling | None = "sum",
+    normalize: Normalizing | None = None,
     **params: Any,
 ) -> Scores:
     """Scores the units of every layer; units that can only go together get the same score (methods.md §9).
@@ -42,6 +44,8 @@ def score_units(
         seed: for criteria that draw.
         pool: `sum`, `mean` or `max` over a group; None gives the criterion's own numbers, by the key of a kernel
             (of a gamma: bn_scale; of a layer: interpolative).
+        normalize: `mean` or `max` divides a layer's scores by their mean or largest, so that layers of different scale
+            compare under one threshold for the whole network.
         **params: the criterion's own.
 
     Returns:
@@ -53,6 +57,8 @@ def score_units(
     """
     if pool is not None and pool not in POOLS:
         raise PruneError(f"pool must be one of {', '.join(POOLS)}, got {pool!r}", where="score_units")
+    if normalize not in (None, "mean", "max"):
+        raise PruneError(f"normalize must be mean or max, got {normalize!r}", where="score_units")
     made = registry.make("criterion", criterion, params) if isinstance(criterion, str) else criterion
     scene = context(model, data, loss=loss, seed=seed)
     if not scene.kernels:
@@ -62,7 +68,13 @@ def score_units(
     except (TypeError, ValueError, tf.errors.OpError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"the model could not be scored: {reason}", todo="Do data and loss fit the model?") from error
-    return Scores(own if pool is None else pool_columns(model, own, pool=pool), scene.skipped)
+    pooled = own if pool is None else pool_columns(model, own, pool=pool)
+    return Scores({key: _normalized(s, normalize) for key, s in pooled.items()}, scene.skipped)
+
+
+def _normalized(scores: Array, how: Normalizing | None) -> Array:
+    scale = 0.0 if how is None or not len(scores) else float(scores.mean() if how == "mean" else scores.max())
+    return scores / scale if scale > 0 else scores
 
 
 def columns(criterion: Any, scene: ModelContext) -> Arrays:

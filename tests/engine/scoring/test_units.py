@@ -68,6 +68,13 @@ def test_norms_are_summed_over_the_producers_of_a_group(model, name, order):
     assert engine.score_units(model, name, pool=None)["b/kernel"] == pytest.approx(column(model, "b", order), rel=1e-6)
 
 
+def test_layers_can_be_brought_to_one_scale(model):
+    plain = engine.score_units(model, "l2_norm")
+    for layer, scores in engine.score_units(model, "l2_norm", normalize="mean").items():
+        assert scores == pytest.approx(plain[layer] / plain[layer].mean())
+    assert all(s.max() == 1.0 for s in engine.score_units(model, "l2_norm", normalize="max").values())
+
+
 def test_bn_scale_is_gamma(model):
     scores = engine.score_units(model, "bn_scale")
     assert scores["a"] == pytest.approx(np.abs(model.get_layer("bn_a").gamma.numpy()))
@@ -208,6 +215,8 @@ def test_errors_say_what_to_do(model, x):
         engine.score_units(model, "l2norm")
     with pytest.raises(PruneError, match="pool must be"):
         engine.score_units(model, "l2_norm", pool="median")
+    with pytest.raises(PruneError, match="normalize must be"):
+        engine.score_units(model, "l2_norm", normalize="sum")
     with pytest.raises(DataError, match="needs data"):
         engine.score_units(model, "apoz")
     with pytest.raises(PruneError, match="no parameter"):
