@@ -26,5 +26,8 @@ check: $(READY)
 bench: $(READY)
 	@for b in tests/benchmarks/[a-z]*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
 
+pictures: $(READY)
+	$(BIN)/python docs/make_pictures.py
+
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
