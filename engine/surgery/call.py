@@ -134,6 +134,11 @@ class Call:
         self.trace.grouped[self.key] = chosen
         return chosen
 
+    def keep_some(self, channels: Axis | None) -> None:
+        """Not all of these channels may go: they are a tensor of their own, a part of what a layer makes."""
+        if channels is not None:
+            self.trace.floors.append(channels.labels)
+
     def tie(self, one: Axis | Array | None, other: Axis | Array | None) -> None:
         """These channels go together, index by index; where one of them cannot go, neither can the other."""
         a, b = (x.labels if isinstance(x, Axis) else x for x in (one, other))

@@ -136,7 +136,7 @@ def _give_back(
     trace: Trace, parts: Components, goes: Array, *, minimum: int, round_to: int, priority: Array | None
 ) -> None:
     spaces = [parts.of[s.labels] for s in trace.spaces.values()]
-    others = [parts.of[s.labels] for s in trace.slots.values()]
+    others = [parts.of[labels] for labels in (*(s.labels for s in trace.slots.values()), *trace.floors)]
     # Giving units back only ever lets more stay, so this ends.
     changed = True
     while changed:

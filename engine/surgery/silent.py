@@ -62,8 +62,11 @@ def silent(trace: Trace, parts: Components, *, exact: bool) -> Silent:
         fine = const == 0
         if sink.fold is not None and calls[id(sink.operation)] == 1:
             fine = ~np.isnan(const)
-        for c in np.unique(component[~fine]):
+        moves = np.isnan(const) & (not sink.norm)
+        for c in np.unique(component[~fine & ~moves]):
             why.setdefault(int(c), sink.why)
+        for c in np.unique(component[~fine & moves]):
+            why.setdefault(int(c), f"what reaches {sink.layer} from them is not known to be constant")
         spoilt[component[~fine]] = True
     made = _made_of_nothing(trace, parts)
     quiet = made | (read & ~spoilt)

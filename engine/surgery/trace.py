@@ -82,6 +82,7 @@ class Trace:
         count: how many labels there are; label 0 is `FIXED`.
         slots: by (id of the variable, axis).
         spaces: the units of each layer, by layer key.
+        floors: axes that no variable holds and that must not be emptied either.
         edits: what changes in an operation's config, by the operation's id.
         arguments: what changes in a call's own arguments, by the node's id.
         grouped: the keys of layers that can lose whole groups or equal offsets in each.
@@ -97,6 +98,7 @@ class Trace:
         self.slots: dict[tuple[int, int], Slot] = {}
         self.spaces: dict[str, Space] = {}
         self.sinks: list[Sink] = []
+        self.floors: list[Array] = []
         self.edits: dict[int, list[Edit]] = {}
         self.arguments: dict[int, Callable[[Any, Any, Any], tuple[Any, Any]]] = {}
         self.resized: dict[tuple[int, Any], Array] = {}

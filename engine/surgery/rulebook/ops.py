@@ -185,19 +185,20 @@ def split(call: Call) -> list[Flow]:
     for shape in call.shapes:
         stop = start + int(shape[at] or 0)
         part = None if axis is None else axis.take(np.arange(start, stop))
+        call.keep_some(part)
         flows.append(Flow(shape, tuple(part if i == at else _plain(a) for i, a in enumerate(x.axes))))
         start = stop
         if axis is not None:
             ends.append(axis.labels[:stop])
     if axis is not None:
-        call.edit("indices_or_sections", axis.labels, _cuts(ends[:-1]))
+        call.edit("indices_or_sections", axis.labels, _cuts(ends))
     return flows
 
 
 def _cuts(ends: list[Array]) -> Callable[[dict[str, Any], Callable[[Array], Array]], None]:
     def edit(config: dict[str, Any], kept: Callable[[Array], Array]) -> None:
-        if not all(kept(labels).all() for labels in ends) or not isinstance(config["indices_or_sections"], int):
-            config["indices_or_sections"] = [int(kept(labels).sum()) for labels in ends]
+        if not kept(ends[-1]).all():
+            config["indices_or_sections"] = [int(kept(labels).sum()) for labels in ends[:-1]]
 
     return edit
 
@@ -233,6 +234,7 @@ def get_item(call: Call) -> Flow | list[Flow]:
                 axes.append(axis.take(np.arange(len(axis.labels))[k]))
         else:
             axes.append(axis.take(np.arange(len(axis.labels))[k]))
+            call.keep_some(axes[-1])
             moved[place] = k, axis.labels
     if moved:
         call.arguments(_moved(key, moved))

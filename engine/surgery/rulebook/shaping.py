@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from engine.surgery.trace import Edit
 
 _K = keras.layers
-# Stand for dynamic sizes while shapes are compared: primes that no real product of sizes meets.
-_DYNAMIC = (1_000_003, 1_000_033, 1_000_037, 1_000_039)
+# Stand for dynamic sizes while shapes are compared: primes that no real product of sizes meets, times what they may be
+# divided by (a batch of windows becomes a batch of images again).
+_DYNAMIC = tuple(prime * 2**12 * 3**4 * 5**2 * 7**2 for prime in (1_000_003, 1_000_033, 1_000_037, 1_000_039))
 
 
 def image(call: Call, *, constant: str) -> Flow:
@@ -114,7 +115,7 @@ def reshaped(call: Call, x: Flow, *, config: str = "", offset: int = 0) -> Flow:
             continue
         axis = x.axes[labelled[-1]]
         dims, into = [source[a] for a in old], [target[a] for a in new]
-        if axis is None or any(n in _DYNAMIC or n > 10**8 for n in dims):
+        if axis is None or any(n > 10**8 for n in dims):
             call.pin(axis, f"{call.key} mixes channels with a dynamic axis")
             continue
         index, varies = spread(axis, labelled[-1] - old[0], dims, into)
@@ -124,11 +125,17 @@ def reshaped(call: Call, x: Flow, *, config: str = "", offset: int = 0) -> Flow:
         if len(varies) > 1:
             labels = axis.labels[rows]
             call.tie(np.repeat(labels[:, :1], labels.shape[1] - 1, 1).ravel(), labels[:, 1:].ravel())
-            made = made.with_const(None)
+            made = made.with_const(None if axis.const is None else _agreed(axis.const[rows]))
         axes[new[place]] = made
+        call.keep_some(made)
         if config and new[place] >= offset:
             call.edit((config, new[place]), made.labels, _sized(config, new[place] - offset, made.labels))
     return Flow(call.shapes[0], tuple(axes))
+
+
+def _agreed(const: Array) -> Array:
+    """The constant of each row whose entries all have the same one."""
+    return np.where((const == const[:, :1]).all(1), const[:, 0], np.nan)
 
 
 def _sizes(old: Sequence[int | None], new: Sequence[int | None]) -> tuple[list[int], list[int]]:

@@ -28,7 +28,7 @@ MOVING_OPS = {
 def masked_outputs(model, x, lost):
     """The model's outputs on x (a list of arrays) with the lost units' activations set to 0 wherever they go."""
     graph = getattr(model, "_functional", model)
-    pairs = _walk(graph, [(np.asarray(a), np.ones((1, *a.shape[1:]), "float64")) for a in x], lost)
+    pairs = _walk(graph, [(np.asarray(a), np.ones(a.shape)) for a in x], lost)
     return [np.asarray(value) for value, _ in pairs]
 
 
@@ -103,10 +103,10 @@ def _masks(op, made, mine, m_args, m_kwargs, lost):
         at = 1 if op.data_format == "channels_first" else made[0].ndim - 1
         rest = tuple(a for a in range(mine[0].ndim) if a != at)
         mask = np.repeat(mine[0].max(rest), op.depth_multiplier)
-        return [np.ones((1, *made[0].shape[1:])) * mask.reshape([-1 if a == at else 1 for a in range(made[0].ndim)])]
+        return [np.ones(made[0].shape) * mask.reshape([-1 if a == at else 1 for a in range(made[0].ndim)])]
     if isinstance(op, PADS) or name == "Pad":
         spatial = tuple(range(1, mine[0].ndim - 1))
-        return [np.ones((1, *made[0].shape[1:])) * mine[0].max(spatial, keepdims=True)]
+        return [np.ones(made[0].shape) * mine[0].max(spatial, keepdims=True)]
     if isinstance(op, MOVERS) or name in MOVING_OPS:
         return [(np.asarray(v) > 0.5).astype("float64") for v in keras.tree.flatten(op(*m_args, **m_kwargs))]
     if name in {"Matmul", "Dot"}:
@@ -115,7 +115,7 @@ def _masks(op, made, mine, m_args, m_kwargs, lost):
     if name in {"Sum", "Mean", "Max"}:
         return [(np.asarray(v) > 0).astype("float64") for v in keras.tree.flatten(op(*m_args, **m_kwargs))]
     # whatever is left works element by element, with broadcasting
-    mask = np.ones((1, *made[0].shape[1:]))
+    mask = np.ones(made[0].shape)
     for m in mine:
         mask = mask * m
     return [mask] * len(made)
@@ -126,7 +126,7 @@ def _unit_mask(value, axis, gone):
     keep[gone] = 0
     shape = [1] * value.ndim
     shape[axis] = -1
-    return np.ones((1, *value.shape[1:])) * keep.reshape(shape)
+    return np.ones(value.shape) * keep.reshape(shape)
 
 
 def _layer_norm(op, x, mask):

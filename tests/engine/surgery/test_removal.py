@@ -142,6 +142,31 @@ def other_ranks():
     return keras.Model(i, L.Dense(3)(y))
 
 
+def shuffled():
+    i = keras.Input((8, 8, 3))
+    x = L.Conv2D(12, 3, padding="same")(i)
+    a, b = ops.split(x, 2, axis=-1)
+    b = L.Conv2D(6, 1, activation="relu")(L.DepthwiseConv2D(3, padding="same")(L.Conv2D(6, 1)(b)))
+    x = L.Reshape((8, 8, 2, 6))(L.Concatenate()([a, b]))
+    x = L.Reshape((8, 8, 12))(L.Permute((1, 2, 4, 3))(x))
+    return keras.Model(i, L.Dense(3)(L.GlobalAveragePooling2D()(x)))
+
+
+def windows():
+    i = keras.Input((8, 8, 3))
+    x = L.Conv2D(8, 1)(i)
+    w = ops.transpose(ops.reshape(x, (-1, 2, 4, 2, 4, 8)), (0, 1, 3, 2, 4, 5))
+    w = L.Dense(24)(ops.reshape(w, (-1, 16, 8)))
+    q, k, v = (ops.transpose(ops.reshape(t, (-1, 16, 2, 4)), (0, 2, 1, 3)) for t in ops.split(w, 3, axis=-1))
+    w = ops.matmul(ops.softmax(ops.matmul(q, ops.transpose(k, (0, 1, 3, 2))) * 0.5), v)
+    w = L.Dense(8)(ops.reshape(ops.transpose(w, (0, 2, 1, 3)), (-1, 16, 8)))
+    w = ops.transpose(ops.reshape(w, (-1, 2, 2, 4, 4, 8)), (0, 1, 3, 2, 4, 5))
+    x = x + ops.reshape(w, (-1, 8, 8, 8))
+    m = ops.transpose(ops.reshape(x, (-1, 4, 2, 4, 2, 8)), (0, 1, 3, 2, 4, 5))
+    m = L.Dense(12)(ops.reshape(m, (-1, 4, 4, 32)))
+    return keras.Model(i, L.Dense(3)(ops.mean(m, axis=(1, 2))))
+
+
 GRAPHS = {
     chain: [IMAGE],
     gates: [IMAGE],
@@ -152,17 +177,18 @@ GRAPHS = {
     nested: [IMAGE, IMAGE[::-1].copy()],
     grouped: [IMAGE],
     other_ranks: [IMAGE],
+    shuffled: [IMAGE],
+    windows: [IMAGE],
 }
 
 
 @pytest.mark.parametrize("make", GRAPHS, ids=lambda f: f.__name__)
-@pytest.mark.parametrize("seed", [0, 1])
-def test_smaller_models_answer_like_masked_ones(make, seed, reference, tmp_path):
+def test_smaller_models_answer_like_masked_ones(make, reference, tmp_path):
     keras.utils.clear_session()
     x = GRAPHS[make]
-    model = reference.randomize(make(), seed)
+    model = reference.randomize(make())
     weights = model.get_weights()
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     asked = {k: np.flatnonzero((rng.random(u.units) < 0.4) & u.free) for k, u in layer_units(model).items()}
     done = remove(model, asked)
     small = done.model
@@ -178,7 +204,6 @@ def test_smaller_models_answer_like_masked_ones(make, seed, reference, tmp_path)
     assert [w.path for w in small.weights] == [w.path for w in model.weights]
     assert done.report.params == (model.count_params(), small.count_params())
     assert all(np.array_equal(a, b) for a, b in zip(weights, model.get_weights(), strict=True))
-    if seed == 0:
-        small.save(tmp_path / "small.keras")
-        again = keras.models.load_model(tmp_path / "small.keras")
-        assert np.allclose(keras.tree.flatten(again(x if len(x) > 1 else x[0]))[0], got[0], atol=1e-5)
+    small.save(tmp_path / "small.keras")
+    again = keras.models.load_model(tmp_path / "small.keras")
+    assert np.allclose(keras.tree.flatten(again(x if len(x) > 1 else x[0]))[0], got[0], atol=1e-5)
