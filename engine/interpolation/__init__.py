@@ -12,6 +12,7 @@ _HOMES: dict[str, str] = {
     "fold": "compressing",
     "interpolate": "compressing",
     "interpolate_with_report": "compressing",
+    "units_within": "compressing",
     "Fit": "folding",
     "Gram": "gathering",
     "Triangle": "gathering",

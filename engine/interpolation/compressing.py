@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -157,19 +157,17 @@ def compress(
     if isinstance(epsilon, Mapping):
         check_units(known.trace, dict.fromkeys(epsilon, ()))
     with _kernels_restored(model, known):
-        stays, skipped = _start(known, keep)
-        folder = Folder(model, known, inputs, keep=stays, summing=_summing(method, ridge))
-        groups = [g for g in known.groups if not g.obstacle]
-        if keep is not None:
-            folder.run((), on_fit=on_fit)
-        elif epsilon is not None:
-            folder.run(groups, decide=_by_error(epsilon), on_fit=on_fit)
-        else:
-            what: Budget = "flops" if flops is not None else "size"
-            share = flops if flops is not None else size
-            assert share is not None
-            sizes = _by_budget(model, known, folder, groups, what=what, share=share)
-            folder.run(groups, decide=lambda group, _: sizes[id(group)], on_fit=on_fit)
+        folder, skipped = _folded(
+            model,
+            known,
+            inputs,
+            keep=keep,
+            epsilon=epsilon,
+            flops=flops,
+            size=size,
+            summing=_summing(method, ridge),
+            on_fit=on_fit,
+        )
         spaces = known.trace.spaces
         gone = {key: np.flatnonzero(~folder.keep[space.labels]) for key, space in spaces.items()}
         done = remove(model, {key: units for key, units in gone.items() if len(units)})
@@ -178,6 +176,37 @@ def compress(
     agreed = None if agree_on is None else agreement_of(model, done.model, x if _is_x(agree_on) else agree_on)
     report = done.report
     return Compression(done.model, tuple(folder.fits), kept, sizes_of, skipped, agreed, report.flops, report.params)
+
+
+def units_within(
+    model: keras.Model,
+    x: Any,
+    *,
+    epsilon: float | Mapping[str, float] | None = None,
+    flops: float | None = None,
+    size: float | None = None,
+    batch_size: int | None = None,
+) -> dict[str, Array]:
+    """The units that `interpolate` would keep, without making the smaller model: for masks, and for runs.
+
+    Args:
+        model: as for `interpolate`; it is the same afterwards.
+        x: unlabelled inputs.
+        epsilon: the relative error that every layer may have.
+        flops: the share of the FLOPs that may stay.
+        size: the share of the parameters that may stay.
+        batch_size: rows run at a time; None takes as many as memory allows.
+
+    Returns:
+        By layer key, a bool array `(units,)`, True = keep, for every layer that makes units.
+    """
+    _check(epsilon=epsilon, flops=flops, size=size, keep=None, method="gram", ridge=0.0)
+    inputs, known = inputs_of(x, rows=batch_size or rows_for(model)), couplings(model)
+    with _kernels_restored(model, known):
+        folder, _ = _folded(
+            model, known, inputs, keep=None, epsilon=epsilon, flops=flops, size=size, summing=Gram, on_fit=None
+        )
+    return {key: folder.keep[space.labels] for key, space in known.trace.spaces.items()}
 
 
 def fold(
@@ -299,6 +328,35 @@ def _complement(known: Couplings, units: Mapping[str, Sequence[int]]) -> dict[st
         key: sorted(set(range(len(spaces[key].labels))) - {int(u) for u in numbers}) if key in spaces else []
         for key, numbers in units.items()
     }
+
+
+def _folded(
+    model: keras.Model,
+    known: Couplings,
+    inputs: Callable[[], Iterable[Any]],
+    *,
+    keep: Keep | None,
+    epsilon: float | Mapping[str, float] | None,
+    flops: float | None,
+    size: float | None,
+    summing: Callable[[int], Gathered],
+    on_fit: Callable[[Fit], None] | None,
+) -> tuple[Folder, dict[str, str]]:
+    """Decides what stays and folds the rest, in place."""
+    stays, skipped = _start(known, keep)
+    folder = Folder(model, known, inputs, keep=stays, summing=summing)
+    groups = [g for g in known.groups if not g.obstacle]
+    if keep is not None:
+        folder.run((), on_fit=on_fit)
+    elif epsilon is not None:
+        folder.run(groups, decide=_by_error(epsilon), on_fit=on_fit)
+    else:
+        what: Budget = "flops" if flops is not None else "size"
+        share = flops if flops is not None else size
+        assert share is not None
+        sizes = _by_budget(model, known, folder, groups, what=what, share=share)
+        folder.run(groups, decide=lambda group, _: sizes[id(group)], on_fit=on_fit)
+    return folder, skipped
 
 
 def _by_error(epsilon: float | Mapping[str, float]) -> Callable[[Coupled, Pivots], int]:

@@ -182,6 +182,18 @@ def test_epsilon_sizes_are_those_of_pivoted_qr():
     assert compress(model, x, epsilon={"d2": 0.2}).sizes["d1"] == (12, 12)
 
 
+def test_the_units_alone_are_those_of_the_smaller_model():
+    from engine.interpolation import units_within
+
+    model, x = mlp(), RNG.normal(size=(100, 9)).astype(np.float32)
+    before = [w.copy() for w in model.get_weights()]
+    kept = units_within(model, x, epsilon=0.3)
+    made = compress(model, x, epsilon=0.3)
+    assert {k: int(v.sum()) for k, v in kept.items()} == {k: after for k, (_, after) in made.sizes.items()}
+    assert tuple(np.flatnonzero(kept["d1"])) == made.kept["d1"]
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
 def test_interpolation_is_nearer_than_plain_removal():
     from engine.surgery.removal import remove_units
 
