@@ -12,6 +12,7 @@ from engine.layout import kernels
 from engine.recipe import Prune
 from engine.registry import make
 from engine.running.context import Run
+from engine.running.sampling import sample
 
 Array = np.ndarray[Any, Any]
 
@@ -36,18 +37,6 @@ def scores(run: Run, *, seed: int) -> dict[str, Array]:
     scene = context(run.model, sample(run, criterion, seed=seed), seed=seed, probe=run.probe)
     run.probe = scene.probe
     return ask(criterion, scene)
-
-
-def sample(run: Run, criterion: Any, *, seed: int) -> tuple[Array, Array]:
-    """The training examples that a criterion asks for: a balanced draw where it counts by class, else a plain one."""
-    rng = np.random.default_rng(seed)
-    x, y = run.data.x_train, run.data.y_train
-    per_class = getattr(criterion, "per_class", None)
-    if per_class and run.data.classes:
-        rows = np.concatenate([rng.permutation(np.flatnonzero(y == c))[:per_class] for c in range(run.data.classes)])
-    else:
-        rows = rng.permutation(len(x))[: getattr(criterion, "samples", None) or len(x)]
-    return x[rows], y[rows]
 
 
 def masks_at(

@@ -14,6 +14,7 @@ import msgspec
 from engine.errors import PruneError
 from engine.events import Finished, Progress, Started
 from engine.recipe import Recipe, to_plain
+from engine.running.aims import target_sparsity
 from engine.running.control import Cancelled, Control
 from engine.session import Session
 
@@ -91,7 +92,7 @@ def run(recipe: Recipe, on_event: Callable[[Any], None] | None = None, *, folder
 
 def _go(run: Run, *, resume: bool) -> None:
     from engine.data import load
-    from engine.running.plan import plan, target_sparsity
+    from engine.running.plan import plan
 
     recipe = run.recipe
     stages = plan(recipe)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from engine.registry import make
 from engine.running import tracking
+from engine.running.aims import target_sparsity
 from engine.running.choosing import masks_at
 from engine.running.context import Run
 from engine.running.dense import TAG
@@ -23,8 +24,6 @@ class Gradual:
     """A hook that raises the sparsity at the schedule's steps (Zhu & Gupta 2017), the last one included."""
 
     def __init__(self, run: Run, *, total: int) -> None:
-        from engine.running.plan import target_sparsity
-
         prune = run.recipe.prune
         assert prune is not None
         self.run, self.target = run, target_sparsity(prune.target)
@@ -91,8 +90,6 @@ class DropGrow:
 
 def train_drop_grow(run: Run) -> None:
     """Sparse from the first step: random masks with the scope's densities, then moves while training."""
-    from engine.running.plan import target_sparsity
-
     prune = run.recipe.prune
     assert prune is not None
     if run.done == 0:

@@ -8,9 +8,11 @@ import numpy as np
 
 from engine.events import Measured, Progress, number
 from engine.registry import make
-from engine.running.choosing import choosing_params, masks_at, sample, spec_of
+from engine.running.aims import target_sparsity
+from engine.running.choosing import choosing_params, masks_at, spec_of
 from engine.running.context import Run
 from engine.running.dense import TAG
+from engine.running.sampling import sample
 from engine.running.seeding import seed_of
 from engine.running.training import train
 from engine.scoring.context import context
@@ -46,9 +48,12 @@ def prune_then_train(run: Run) -> None:
 
 
 def _prune(run: Run) -> None:
-    from engine.running.plan import target_sparsity
-
     assert run.recipe.prune is not None
+    if run.by_units and run.recipe.prune.target.name == "epsilon":
+        from engine.running.units import epsilon_masks
+
+        run.change_masks(epsilon_masks(run))
+        return
     target = target_sparsity(run.recipe.prune.target)
     seed = run.seed("score")
     masks = masks_at(run, target, seed=seed) if run.by_units else _found(run, target, seed=seed)

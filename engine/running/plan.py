@@ -7,13 +7,11 @@ many epochs of it are behind.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
-from fractions import Fraction
 
-from engine.errors import PruneError
-from engine.recipe import Part, Recipe
+from engine.recipe import Recipe
 from engine.running import dense, finishing, gradual, once, repairing, rounds, sweeping
+from engine.running.aims import round_count, target_sparsity
 from engine.running.context import Run
 
 BUDGETS = ("accuracy_drop", "size", "flops", "latency")
@@ -129,34 +127,6 @@ _PLANS: dict[str, Callable[[Recipe], list[Stage]]] = {
     "dynamic": _dynamic,
     "sensitivity": _sensitivity,
 }
-
-
-def target_sparsity(target: Part) -> float:
-    """The sparsity that a target states.
-
-    Raises:
-        PruneError: it is a target that is found, not stated.
-    """
-    if target.name != "sparsity":
-        raise PruneError(
-            f"target {target.name} does not go with this schedule",
-            where="prune.target",
-            todo="Give a sparsity, as in target: {sparsity: 0.8}",
-        )
-    return float(target.get("sparsity"))
-
-
-def round_count(schedule: Part, sparsity: float) -> int:
-    """How many rounds an iterative schedule takes to a sparsity: given, or as many as its share needs."""
-    given = schedule.get("rounds")
-    if given:
-        return int(given)
-    if sparsity <= 0:
-        return 1
-    if sparsity >= 1:
-        return 30
-    share = Fraction(str(schedule.get("share")))
-    return max(1, math.ceil(math.log(1 - sparsity) / math.log(1 - share) - 1e-9))
 
 
 def planned_epochs(recipe: Recipe) -> int:

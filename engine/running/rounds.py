@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
+from engine.running.aims import target_sparsity
 from engine.running.choosing import masks_at
 from engine.running.context import Run
 from engine.running.dense import TAG
@@ -22,8 +23,6 @@ def round_of(index: int, count: int) -> Callable[[Run], None]:
     """
 
     def act(run: Run) -> None:
-        from engine.running.plan import target_sparsity
-
         prune = run.recipe.prune
         assert prune is not None
         schedule = prune.schedule
@@ -44,8 +43,6 @@ def round_of(index: int, count: int) -> Callable[[Run], None]:
 
 def round_sparsity(run: Run, share: float, rounds: int | None, index: int) -> Fraction:
     """The exact sparsity after a round: ceil(share * left) go, or equal ratios where rounds are given."""
-    from engine.running.plan import target_sparsity
-
     assert run.recipe.prune is not None
     counts = run.counts()
     total, left = (counts.units, counts.units_kept) if run.by_units else (counts.weights, counts.weights_kept)

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from engine.errors import PruneError
 from engine.events import Result, Surgery
 from engine.keys import variable_keys
 from engine.registry import make
 from engine.running.context import Run
+from engine.running.sampling import sample
 from engine.surgery import LayerUnits, Report, kept_units, layer_units, shrink_with_report, unit_masks
 
 Array = np.ndarray[Any, Any]
@@ -20,7 +22,6 @@ Array = np.ndarray[Any, Any]
 
 def unit_masks_at(run: Run, sparsity: float | Fraction, *, seed: int) -> dict[str, Array]:
     """Weight masks that silence a share of the units (of those that can go at all), whole groups together."""
-    from engine.running.choosing import sample
     from engine.scoring.units import score_units
 
     prune = run.recipe.prune
@@ -32,6 +33,29 @@ def unit_masks_at(run: Run, sparsity: float | Fraction, *, seed: int) -> dict[st
     kept = kept_units(
         units, scores, sparsity, scope=prune.scope.name, params=prune.scope.params, before=_kept_before(run)
     )
+    remember(run, units, kept)
+    masks: dict[str, Array] = unit_masks(run.model, kept)
+    return masks
+
+
+def epsilon_masks(run: Run) -> dict[str, Array]:
+    """Weight masks that leave each layer the units from which the others can be made within the target's error."""
+    from engine.interpolation import units_within
+
+    prune = run.recipe.prune
+    assert prune is not None
+    criterion = make("criterion", prune.criterion.name, prune.criterion.params)
+    if prune.criterion.name != "interpolative":
+        raise PruneError(
+            "target epsilon is an error of interpolation", where="prune.target", todo="Use criterion: interpolative"
+        )
+    x, _ = sample(run, criterion, seed=run.seed("score"))
+    found = units_within(run.model, x, epsilon=float(prune.target.get("epsilon")))
+    units = layer_units(run.model)
+    run.sparsity()  # counted now: `remember` changes what counts as gone
+    kept = {key: keep for key, keep in found.items() if key in units}
+    for key, keep in kept.items():
+        run.note(f"{key}: {int(keep.sum())} of {len(keep)} units are enough")
     remember(run, units, kept)
     masks: dict[str, Array] = unit_masks(run.model, kept)
     return masks

@@ -98,7 +98,8 @@ def table_of(run: Run, sparsities: Sequence[float]) -> Sensitivity:
 
 
 def _alone_in(run: Run) -> tuple[Alone, dict[str, int]]:
-    from engine.running.choosing import choosing_params, sample, scores, spec_of
+    from engine.running.choosing import choosing_params, scores, spec_of
+    from engine.running.sampling import sample
 
     prune = run.recipe.prune
     assert prune is not None
