@@ -114,6 +114,7 @@ def shrink_run(run: Run) -> None:
     operation = shrink_with_report(run.model)
     run.replace(operation.model)
     run.say(surgery_event(operation.report))
+    run.show_layers()  # the weights that read what is gone are gone, too
     for skip in operation.report.skipped:
         run.note(f"{skip.layer}: {len(skip.units)} silent units stay: {skip.reason}", warning=True)
 
