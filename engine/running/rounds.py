@@ -12,6 +12,7 @@ from engine.running.context import Run
 from engine.running.dense import TAG
 from engine.running.once import shuffle_masks
 from engine.running.training import train
+from engine.running.units import shrink_between_rounds
 
 
 def round_of(index: int, count: int) -> Callable[[Run], None]:
@@ -36,6 +37,8 @@ def round_of(index: int, count: int) -> Callable[[Run], None]:
             )
             run.change_masks(masks_at(run, now, seed=run.seed("score")), target=float(now))
             rewind(run, index, count)
+            if run.by_units and schedule.get("rewind") == "none":
+                shrink_between_rounds(run, epochs=schedule.get("epochs") or run.recipe.train.epochs)
         train(run, phase="training", epochs=schedule.get("epochs") or run.recipe.train.epochs, tag=TAG)
 
     return act

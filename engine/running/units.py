@@ -12,12 +12,16 @@ import numpy as np
 from engine.errors import PruneError
 from engine.events import Result, Surgery
 from engine.keys import variable_keys
+from engine.measurement.flops import layer_costs
 from engine.registry import make
 from engine.running.context import Run
 from engine.running.sampling import sample
+from engine.scopes.selecting import exact
 from engine.surgery import LayerUnits, Report, kept_units, layer_units, shrink_with_report, unit_masks
 
 Array = np.ndarray[Any, Any]
+STEP_FLOPS = 5e9  # what a training step does in a second on two cores, about
+COMPILE_SECONDS = 1.5
 
 
 def unit_masks_at(run: Run, sparsity: float | Fraction, *, seed: int) -> dict[str, Array]:
@@ -30,9 +34,8 @@ def unit_masks_at(run: Run, sparsity: float | Fraction, *, seed: int) -> dict[st
     pool = prune.granularity.get("group", "sum")
     scores = score_units(run.model, criterion, sample(run, criterion, seed=seed), seed=seed, pool=pool)
     units = layer_units(run.model)
-    kept = kept_units(
-        units, scores, sparsity, scope=prune.scope.name, params=prune.scope.params, before=_kept_before(run)
-    )
+    share = of_what_is_left(run, sparsity)
+    kept = kept_units(units, scores, share, scope=prune.scope.name, params=prune.scope.params, before=_kept_before(run))
     remember(run, units, kept)
     masks: dict[str, Array] = unit_masks(run.model, kept)
     return masks
@@ -52,7 +55,6 @@ def epsilon_masks(run: Run) -> dict[str, Array]:
     x, _ = sample(run, criterion, seed=run.seed("score"))
     found = units_within(run.model, x, epsilon=float(prune.target.get("epsilon")))
     units = layer_units(run.model)
-    run.sparsity()  # counted now: `remember` changes what counts as gone
     kept = {key: keep for key, keep in found.items() if key in units}
     for key, keep in kept.items():
         run.note(f"{key}: {int(keep.sum())} of {len(keep)} units are enough")
@@ -63,10 +65,21 @@ def epsilon_masks(run: Run) -> dict[str, Array]:
 
 def remember(run: Run, units: Mapping[str, LayerUnits], kept: Mapping[str, Array]) -> None:
     """Notes in the run's memory what is left of every layer, for counting and for a resume."""
+    run.sparsity()  # counted now: what is noted here changes what counts as gone
+    removed = run.memory.get("removed_units", 0)
     run.memory["units"] = {key: np.flatnonzero(~k).tolist() for key, k in kept.items()}
     groups = {int(g) for key in kept for g, free in zip(units[key].group, units[key].free, strict=True) if free}
     gone = {int(units[key].group[n]) for key, k in kept.items() for n in np.flatnonzero(~k)}
-    run.memory["unit_counts"] = [len(groups), len(groups - gone)]
+    run.memory["unit_counts"] = [len(groups) + removed, len(groups - gone)]
+
+
+def of_what_is_left(run: Run, sparsity: float | Fraction) -> float | Fraction:
+    """A sparsity of the dense model's units as a share of those that are not physically gone yet."""
+    removed = run.memory.get("removed_units", 0)
+    if not removed:
+        return sparsity
+    every = run.memory["unit_counts"][0]
+    return Fraction(max(int(exact(sparsity) * every) - removed, 0), every - removed)
 
 
 def _kept_before(run: Run) -> dict[str, Array] | None:
@@ -117,6 +130,24 @@ def shrink_run(run: Run) -> None:
     run.show_layers()  # the weights that read what is gone are gone, too
     for skip in operation.report.skipped:
         run.note(f"{skip.layer}: {len(skip.units)} silent units stay: {skip.reason}", warning=True)
+
+
+def shrink_between_rounds(run: Run, *, epochs: int) -> None:
+    """Removes what is silent already now, where the epochs of a round gain more than compiling again costs.
+
+    Decided by arithmetic, not by the clock, so that a run does the same every time.
+    """
+    before = sum(cost.flops for cost in layer_costs(run.model).values())
+    every, kept = run.memory["unit_counts"]
+    operation = shrink_with_report(run.model)
+    saved = 3 * (before - operation.report.flops[1]) * len(run.data.x_train) * epochs  # backwards costs two forwards
+    if saved / STEP_FLOPS < COMPILE_SECONDS:
+        return
+    run.replace(operation.model)
+    run.memory.pop("units", None)
+    run.memory["removed_units"] = every - kept
+    run.say(surgery_event(operation.report))
+    run.note(f"physically smaller from here on: {operation.report.flops[1] / max(before, 1):.0%} of the FLOPs are left")
 
 
 def surgery_event(report: Report) -> Surgery:

@@ -175,3 +175,21 @@ def test_training_nothing_measures_the_model_as_it_is() -> None:
     run = execute(recipe(**settings), story)
     assert story.session.epochs == ()
     assert same(run.model, run.dense)
+
+
+def test_units_go_physically_between_rounds_where_that_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine.running import units
+
+    settings = {
+        "prune.granularity": "unit", "prune.criterion": "l2_norm", "prune.target.sparsity": 0.6, "prune.repair": "none",
+        "prune.schedule": {"name": "iterative", "rounds": 2, "rewind": "none", "epochs": 1},
+    }  # fmt: skip
+    masked, smaller = Story(), Story()
+    execute(recipe(**settings), masked)
+    monkeypatch.setattr(units, "COMPILE_SECONDS", 0.0)
+    run = execute(recipe(**settings), smaller)
+    assert [e.after for e in smaller.session.prunes] == [e.after for e in masked.session.prunes]
+    assert smaller.session.counts.units_kept == masked.session.counts.units_kept == 40 - 24
+    assert smaller.session.counts.parameters_kept == run.model.count_params()
+    assert any("physically smaller" in line.words for line in smaller.session.log)
+    assert not any("physically smaller" in line.words for line in masked.session.log)
