@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from engine.errors import PruneError
+from engine.interpolation.deciding import by_budget, by_error
 from engine.interpolation.folding import Fit, Folder
 from engine.interpolation.gathering import Array, Gathered, Gram, Halves, Triangle
 from engine.interpolation.hearing import inputs_of, rows_for
-from engine.interpolation.pivoting import Pivots, pivots
-from engine.interpolation.readers import Coupled, Couplings, couplings
-from engine.interpolation.sizes import Budget, Costs, within
+from engine.interpolation.readers import Couplings, couplings
+from engine.interpolation.sizes import Budget
 
 if TYPE_CHECKING:
     import keras
@@ -349,49 +349,14 @@ def _folded(
     if keep is not None:
         folder.run((), on_fit=on_fit)
     elif epsilon is not None:
-        folder.run(groups, decide=_by_error(epsilon), on_fit=on_fit)
+        folder.run(groups, decide=by_error(epsilon), on_fit=on_fit)
     else:
         what: Budget = "flops" if flops is not None else "size"
         share = flops if flops is not None else size
         assert share is not None
-        sizes = _by_budget(model, known, folder, groups, what=what, share=share)
+        sizes = by_budget(model, known, folder, groups, what=what, share=share)
         folder.run(groups, decide=lambda group, _: sizes[id(group)], on_fit=on_fit)
     return folder, skipped
-
-
-def _by_error(epsilon: float | Mapping[str, float]) -> Callable[[Coupled, Pivots], int]:
-    def decide(group: Coupled, found: Pivots) -> int:
-        if not isinstance(epsilon, Mapping):
-            return found.size(float(epsilon))
-        named = [float(epsilon[layer]) for layer in group.group.layers if layer in epsilon]
-        return found.size(min(named)) if named else found.units
-
-    return decide
-
-
-def _by_budget(
-    model: keras.Model, known: Couplings, folder: Folder, groups: Sequence[Coupled], *, what: Budget, share: float
-) -> dict[int, int]:
-    """The size of each group, from the errors on the whole net; checked by counting the model that they make."""
-    from engine.surgery.removal import remove
-
-    found = [pivots(folder.together(g)) for g in groups]
-    folder.forget()
-    costs = Costs(model, known, groups, what=what)
-    aim, kept = share, np.array([p.units for p in found])
-    for _ in range(6):
-        kept = within(costs, found, aim)
-        stays = np.ones(known.trace.count, bool)
-        for group, pivot, k in zip(groups, found, kept, strict=True):
-            gone = known.parts.of[group.labels[np.setdiff1d(np.arange(pivot.units), pivot.keep(int(k)))]]
-            stays &= ~np.isin(known.parts.of, gone)
-        spaces = known.trace.spaces.items()
-        report = remove(model, {key: np.flatnonzero(~stays[space.labels]) for key, space in spaces}).report
-        before, after = report.flops if what == "flops" else report.params
-        if after <= share * before or (kept == 1).all():
-            break
-        aim *= share * before / after  # activations and sums are not in the estimate: aim a little lower
-    return {id(g): int(k) for g, k in zip(groups, kept, strict=True)}
 
 
 @contextmanager
