@@ -79,12 +79,15 @@ class PruneApp(App[int]):
         """Our own colours, for themes that lack them."""
         return theme.variables()
 
+    def get_default_screen(self) -> Screen[Any]:
+        """The presets, at once: an empty screen before them would cost a layout and a paint."""
+        return PresetsScreen()
+
     def on_mount(self) -> None:
-        """Shows the presets; all that is slow waits until they are on the screen."""
+        """Begins to listen for signals; all that is slow waits until they are on the screen."""
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self.exit, None, 128 + number)
-        self.push_screen(PresetsScreen())
         self.call_after_refresh(self.set_timer, 0.05, self._after_first_paint)
 
     def _after_first_paint(self) -> None:

@@ -16,7 +16,8 @@ def paint(session: Session, width: int) -> list[Line]:
     """The summary; empty as long as nothing was measured."""
     if not (session.pruned or session.results or (session.dense and session.state == "done")):
         return []
-    out = [_cells(row, width) for row in _comparison(session)] if session.pruned or session.dense else []
+    ended = session.pruned or session.state == "done"
+    out = [_cells(row, width) for row in _comparison(session)] if ended else []
     out += _surgery(session, width)
     for note in dict.fromkeys((*session.warnings, *_strings(session.pruned.get("skipped")))):
         out += wrap(f"! {note}", width, style="warning", most=3, indent=" ")

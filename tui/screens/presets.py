@@ -61,6 +61,7 @@ class PresetsScreen(Screen[None]):
         super().__init__()
         self.words, self.one, self.list_width, self.page_width = "", False, 42, 76
         self._fitted = Size(0, 0)
+        self._paged: tuple[Preset, int, object] | None = None
 
     def compose(self) -> ComposeResult:
         """List, page, keys."""
@@ -75,9 +76,9 @@ class PresetsScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Shows the list at once; what needs reading of old sessions comes after the first paint."""
-        self._fit()
         menu = self.query_one(Menu)
-        menu.choose(self.app.first_preset)
+        menu.wish(self.app.first_preset)
+        self._fit()
         menu.focus()
 
     def on_screen_resume(self) -> None:
@@ -158,8 +159,13 @@ class PresetsScreen(Screen[None]):
         if preset is None:
             words.put([])
             yaml.put([])
+            self._paged = None
             return
         last = self.app.history.last(preset.name) if self.app.painted else None
+        shown = self._paged
+        if shown is not None and shown[0] is preset and shown[1:] == (self.page_width, last):
+            return
+        self._paged = (preset, self.page_width, last)
         words.border_title = f" {preset.name} "
         words.put(page.words(preset, last, self.page_width - 1))
         yaml.border_title = f" yaml  {preset.path.name} "

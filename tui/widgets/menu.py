@@ -42,6 +42,7 @@ class Menu(Lines, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.keys: tuple[str, ...] = ()
         self.at = -1
+        self._wished = ""
 
     @property
     def chosen(self) -> str:
@@ -52,8 +53,9 @@ class Menu(Lines, can_focus=True):
         """Shows these rows; keeps the choice where its key is still there, else takes the nearest."""
         before, at = self.chosen, self.at
         self.keys = tuple(key for key, _ in rows)
-        if before and before in self.keys:
-            self.at = self.keys.index(before)
+        wanted, self._wished = before or self._wished, ""
+        if wanted and wanted in self.keys:
+            self.at = self.keys.index(wanted)
         else:
             self.at = self._nearest(max(at, 0))
         self.put([of for _, of in rows])
@@ -62,6 +64,10 @@ class Menu(Lines, can_focus=True):
             self.call_after_refresh(self.show_cursor)
         if self.at != at:
             self.refresh()
+
+    def wish(self, key: str) -> None:
+        """Names the row to begin with, before there are any."""
+        self._wished = key
 
     def choose(self, key: str) -> None:
         """Moves to the row of this key, if there is one."""

@@ -199,3 +199,13 @@ def test_a_dense_model_that_was_kept_is_the_control(told):
     accuracy = figures.figures(session)[1]
     assert (accuracy.below, accuracy.more) == ("-.020", "dense .988")
     assert result.paint(session, 60) == []
+
+
+def test_a_methods_table_is_shown_while_it_grows(told):
+    from msgspec.structs import replace
+
+    rows = [{"round": 1, "kept": 0.8}, {"round": 2, "kept": "nan"}]
+    lines = said(result.paint(replace(told("pruning"), results={"rounds": rows}), 60))
+    assert "rounds" in lines
+    assert "0.8" in lines
+    assert "test accuracy" not in lines  # nothing was measured yet

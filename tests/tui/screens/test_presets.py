@@ -81,8 +81,9 @@ async def test_the_mouse_chooses_and_presses(make_app, settle):
         assert app.screen.chosen.name == "gradual-global"
         await pilot.click("#list", offset=(6, 3))
         await settle(pilot, lambda: app.screen.scope == "run")
-        await pilot.click("KeyBar", offset=(62, 0))
-        await pilot.pause()
+        bar = app.screen.query_one("KeyBar")
+        await pilot.click("KeyBar", offset=(1 + bar.text.index("? help"), 0))
+        await settle(pilot, lambda: type(app.screen).__name__ == "Help")
 
 
 async def test_the_last_result_is_on_the_page(make_app, settle, text_of, kept):

@@ -1,0 +1,226 @@
+"""The command line: what it imports, what it prints, how it refuses, and one tiny run from recipe to exported files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from engine.session import Session
+from tui.cli import BAD_INPUT, DONE, main
+
+COMMANDS = """run resume attach stop presets sessions show schema doctor relay completion
+    shrink auto measure export unpack"""
+HEAVY = ("tensorflow", "keras", "numpy", "textual", "scipy", "sklearn", "rich")
+TINY = """
+name: tiny
+data: {name: digits, limit: 128}
+model: {name: mlp, hidden: [12, 8]}
+train: {epochs: 2, batch_size: 32, optimizer: {name: adam, learning_rate: 0.01}}
+prune:
+  criterion: l2_norm
+  granularity: unit
+  scope: layer
+  schedule: one_shot
+  target: {sparsity: 0.5}
+  repair: {name: fine_tune, epochs: 1}
+measure: {latency: null}
+"""
+
+
+def ask(*words: object) -> Result:
+    """The command in this process; whatever it raises but SystemExit is a failure of the test."""
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+# ---- light commands ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [["--version"], ["-V"], ["--help"], ["run", "--help"], ["shrink", "--help"]])
+def test_help_and_version_import_nothing_heavy(words: list[str]) -> None:
+    code = (
+        "import sys\nsys.argv = ['prune-tui', *sys.argv[1:]]\nfrom tui.__main__ import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"print('heavy:', sorted(set({HEAVY!r}) & set(sys.modules)), 'click' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    first, *_, last = done.stdout.splitlines()
+    light = words[0] in ("--version", "-V")
+    assert first.startswith("prune-tui " if light else "Usage: prune-tui")
+    assert last == f"heavy: [] {not light}"  # the version is answered before click is imported
+
+
+def test_both_ways_tell_the_same_version() -> None:
+    from engine import __version__
+
+    assert ask("--version").output == f"prune-tui {__version__}\n"
+
+
+def test_help_names_every_command() -> None:
+    told = ask("--help").output
+    for name in main.commands:
+        assert name in told
+    assert set(COMMANDS.split()) <= set(main.commands)
+
+
+def test_presets_are_listed_with_family_and_target(repository: Path) -> None:
+    rows = json.loads(ask("presets", "--json").output)
+    assert {r["name"] for r in rows} == {p.stem for p in (repository / "presets").glob("*.yaml")}
+    assert all(r["family"] != "broken" for r in rows)
+    assert "gradual-global" in ask("presets").output
+
+
+def test_no_sessions_yet_says_how_to_begin(tmp_path: Path) -> None:
+    told = ask("sessions", "--runs", tmp_path)
+    assert told.exit_code == DONE
+    assert "prune-tui run" in told.output
+    assert json.loads(ask("sessions", "--runs", tmp_path, "--json").output) == []
+
+
+def test_the_schema_is_json_and_a_resolved_preset_is_a_recipe(tmp_path: Path) -> None:
+    from engine.recipe import load_recipe
+
+    schema = json.loads(ask("schema").output)
+    assert {"data", "model", "train", "prune"} <= set(schema["properties"])
+    told = ask("schema", "gradual-global", "--set", "prune.target.sparsity=0.95").output
+    path = tmp_path / "again.yaml"
+    path.write_text(told)
+    again = load_recipe(path)
+    assert again == load_recipe("gradual-global", overrides={"prune.target.sparsity": 0.95})
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_of_every_shell(shell: str) -> None:
+    assert "_PRUNE_TUI_COMPLETE" in ask("completion", shell).output
+
+
+# ---- bad input -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["run", "gradual-globel"], "gradual-global"),
+        (["run", "gradual-global", "--set", "prune.target.sparsty=0.5"], "sparsity"),
+        (["run", "gradual-global", "--set", "prune.target.sparsity=2"], "prune.target.sparsity"),
+        (["run", "gradual-global", "--set", "nonsense"], "nonsense"),
+        (["schema", "no-such-preset"], "no-such-preset"),
+        (["show", "no-such-run"], "no-such-run"),
+        (["stop", "no-such-run"], "no-such-run"),
+        (["resume", "no-such-run"], "no-such-run"),
+        (["measure", "nothing.keras"], "nothing.keras"),
+        (["shrink", "nothing.keras", "-o", "small.h5"], "small.h5"),
+        (["unpack", "nothing.packed"], "nothing.packed"),
+        (["frobnicate"], "frobnicate"),
+        (["run"], "PRESET"),
+    ],
+)
+def test_bad_input_ends_with_2_and_a_sentence(
+    words: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PRUNE_TUI_RUNS", str(tmp_path / "runs"))
+    result = ask(*words)
+    assert result.exit_code == BAD_INPUT
+    assert told in result.stderr
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "runs").exists()  # nothing was begun
+
+
+def test_every_mistake_of_a_file_is_told_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(TINY.replace("l2_norm", "l2norm").replace("epochs: 2", "epoch: 2"))
+    result = ask("run", path, "--runs", tmp_path / "runs")
+    assert result.exit_code == BAD_INPUT
+    assert "bad.yaml:7:3" in result.stderr
+    assert "l2_norm" in result.stderr
+    assert "bad.yaml:5:9" in result.stderr
+    assert "epochs" in result.stderr
+
+
+# ---- a run, and what can be done with it ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def folder(runs: Path) -> Path:
+    """One run of the tiny recipe by the command, its worker a process of its own."""
+    recipe = runs.parent / "tiny.yaml"
+    recipe.write_text(TINY)
+    result = CliRunner().invoke(main, ["run", str(recipe), "--runs", str(runs), "--set", "seed=3", "--json"])
+    assert result.exit_code == DONE, result.output
+    *lines, last = result.stdout.splitlines()
+    events = [json.loads(line) for line in lines]
+    assert events[-1]["type"] == "finished"
+    assert events[-1]["state"] == "done"
+    numbers = [e["seq"] for e in events if e.get("seq")]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert Path(last).name == "session.yaml"
+    return Path(last).parent
+
+
+def test_the_last_line_names_the_session(folder: Path, runs: Path) -> None:
+    assert folder.parent == runs
+    session = Session.load(folder)
+    assert session.state == "done"
+    assert session.recipe["seed"] == 3
+    assert session.counts.units == 20
+    assert session.counts.units_kept == 10
+    assert session.pruned["counts"]["parameters"] == 64 * 6 + 6 + 6 * 4 + 4 + 4 * 10 + 10
+    assert (folder / "model.keras").is_file()
+
+
+def test_a_run_is_listed_and_shown(folder: Path, runs: Path) -> None:
+    [row] = json.loads(ask("sessions", "--runs", runs, "--json").output)
+    assert row["folder"] == str(folder)
+    assert row["state"] == "done"
+    shown = ask("show", "last", "--runs", runs).output
+    for words in ("tiny", "done", "50.0%", "dense_1/kernel", "session.yaml"):
+        assert words in shown
+    assert ask("show", "last", "--runs", runs, "--yaml").output == (folder / "session.yaml").read_text()
+
+
+def test_attaching_to_a_run_that_ended_replays_it(folder: Path, runs: Path) -> None:
+    *lines, last = ask("attach", folder.name, "--runs", runs, "--json").output.splitlines()
+    assert json.loads(lines[-1])["type"] == "finished"
+    assert last == str(folder / "session.yaml")
+    assert "validation" in ask("attach", "last", "--runs", runs).output
+
+
+def test_a_result_is_exported_and_unpacked_bit_by_bit(folder: Path, runs: Path, tmp_path: Path) -> None:
+    import keras
+
+    told = ask("export", "last", "--runs", runs, "--format", "packed", "--format", "keras")
+    assert told.exit_code == DONE, told.output
+    [packed] = [p for p in (folder / "exports").iterdir() if p.suffix != ".keras"]
+    assert str(packed) in told.output
+    out = tmp_path / "again.keras"
+    assert ask("unpack", packed, "-o", out).output.splitlines()[-1] == str(out)
+    first, again = (keras.models.load_model(p, compile=False) for p in (folder / "model.keras", out))
+    for one, other in zip(first.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_model_file_is_shrunk_and_measured_beside_the_old(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "small.keras"
+    told = ask("shrink", folder / "model.keras", "-o", out, "--sparsity", "0.5", "--criterion", "l1_norm")
+    assert told.exit_code == DONE, told.output
+    assert told.output.splitlines()[-1] == str(out)
+    words = ("measure", out, "--against", folder / "model.keras", "--data", "digits", "--batch", "4", "--json")
+    found = json.loads(ask(*words).output)
+    assert found["counts"]["parameters"] == 64 * 3 + 3 + 3 * 2 + 2 + 2 * 10 + 10  # 12 and 8 units halved twice
+    assert found["latency"][0]["batch_size"] == 4
+    assert found["latency"][0]["speedup"] > 0
+    assert 0 <= found["metric"]["value"] <= 1
