@@ -10,7 +10,9 @@ import dataclasses
 import math
 from typing import Any, Literal
 
+from engine.errors import PruneError
 from engine.events import Decided, Result, number
+from engine.recipe import Prune
 from engine.registry import make
 from engine.running.adaptive import telling
 from engine.running.adaptive.columns import Network, dead_rows
@@ -30,6 +32,9 @@ def prune_dynamically(run: Run) -> None:
     """The stage: dense until validation stops improving, then layer by layer as the rules say.
 
     It ends when all layers are frozen or the epochs are spent, and leaves the last accepted state in the run.
+
+    Raises:
+        PruneError: the recipe has another target, or a granularity that leaves the method nothing to decide.
     """
     epochs = run.recipe.train.epochs
     method = Method(run, epochs=epochs)
@@ -54,6 +59,7 @@ class Method:
         prune = run.recipe.prune
         assert prune is not None
         self.run, self.epochs = run, epochs
+        _check(prune)
         self.target: ColumnNorm = make("target", "column_norm", prune.target.params)
         self.schedule: Dynamic = make("schedule", "dynamic", prune.schedule.params)
         self.network = Network(run.model, run.maskable())
@@ -315,6 +321,21 @@ class Method:
                 words=words, verdict=verdict, numbers=numbers,
             )
         )  # fmt: skip
+
+
+def _check(prune: Prune) -> None:
+    if prune.target.name != "column_norm":
+        raise PruneError(
+            f"target {prune.target.name} does not go with schedule dynamic",
+            where="prune.target",
+            todo="Use target: column_norm; how far it goes follows from the network",
+        )
+    if prune.granularity.name != "weight":
+        raise PruneError(
+            f"granularity {prune.granularity.name} does not go with schedule dynamic",
+            where="prune.granularity",
+            todo="Use weight: the method decides itself where whole units go and where single weights do",
+        )
 
 
 def _variables(optimizer: Any) -> dict[str, Any]:

@@ -69,13 +69,19 @@ def target_of(run: Run) -> PqIndex:
     """The recipe's target as its rules.
 
     Raises:
-        PruneError: the scope is none that the method has.
+        PruneError: the scope or the granularity is none that the method has.
     """
     prune = run.recipe.prune
     assert prune is not None
     if prune.scope.name not in SCOPES:
         raise PruneError(
             f"target pq_index has no scope {prune.scope.name}", where="prune.scope", todo="Use global, layer or neuron"
+        )
+    if prune.granularity.name != "weight":
+        raise PruneError(
+            f"target pq_index counts single weights, not granularity {prune.granularity.name}",
+            where="prune.granularity",
+            todo="Use weight",
         )
     made: PqIndex = make("target", "pq_index", prune.target.params)
     return made

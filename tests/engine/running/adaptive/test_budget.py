@@ -82,20 +82,20 @@ def test_other_scopes_and_shares_are_tried(play):
 
 
 def test_a_stopped_search_leaves_the_best_and_goes_on(play, tmp_path):
-    prune = sentence({"accuracy_drop": 0.03, "trials": 4}, epochs=2)
-    whole = play(prune, epochs=8, folder=tmp_path / "a")
+    prune = sentence({"accuracy_drop": 0.1, "trials": 3}, epochs=2)
+    whole = play(prune, epochs=4, folder=tmp_path / "a")
     tuned = [0]
 
     def stop(event):
         tuned[0] += isinstance(event, EpochEnded) and event.phase == "recovering"
-        return tuned[0] == 5  # in the middle of the third trial
+        return tuned[0] == 3  # in the middle of the second trial
 
-    cut = play(prune, epochs=8, folder=tmp_path / "b", stop=stop)
+    cut = play(prune, epochs=4, folder=tmp_path / "b", stop=stop)
     assert cut.of(Finished)[0].state == "stopped"
     known = [e for e in cut.of(Result) if e.name == "search"][-1].value
     best = min((r for r in known if r["within"]), key=lambda r: r["cost"])
     assert cut.run.validate()[1] == pytest.approx(best["validation"], abs=1e-6)
-    again = play(prune, epochs=8, folder=tmp_path / "b", resume=True)
+    again = play(prune, epochs=4, folder=tmp_path / "b", resume=True)
     rows = again.session.results["search"]
     assert rows == whole.session.results["search"]
     for one, other in zip(again.run.model.weights, whole.run.model.weights, strict=True):

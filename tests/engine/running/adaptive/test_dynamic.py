@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from engine.errors import PruneError
 from engine.events import Decided, EpochEnded, Finished, LayersSeen, MasksChanged, Result
 from engine.registry import make
 from engine.schedules.dynamic import change
@@ -92,6 +93,12 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(play, tmp_path):
     assert [w.shape for w in again.run.model.weights] == [w.shape for w in whole.run.model.weights]
     for one, other in zip(again.run.model.weights, whole.run.model.weights, strict=True):
         assert np.array_equal(one.numpy(), other.numpy())
+
+
+@pytest.mark.parametrize("part", [{"granularity": "unit"}, {"target": {"sparsity": 0.5}}])
+def test_parts_that_do_not_go_with_it(play, part):
+    with pytest.raises(PruneError, match="does not go with schedule dynamic"):
+        play({**sentence(), **part}, epochs=1)
 
 
 def test_settling():

@@ -72,9 +72,11 @@ def test_scopes(play, scope):
     assert [e.words for e in ran.of(PhaseBegan) if "round" in e.words] == ["round 1 of 1: what the PQ Index allows"]
 
 
-def test_no_other_scope(play):
+def test_no_other_scope_or_granularity(play):
     with pytest.raises(PruneError, match="no scope lamp"):
         play(sentence("lamp", rounds=1), epochs=1)
+    with pytest.raises(PruneError, match="single weights"):
+        play({**sentence(rounds=1), "granularity": "unit"}, epochs=1)
 
 
 def test_baselines_cut_a_fifth_of_what_is_left():
