@@ -53,13 +53,14 @@ class Call:
         """The channels along a variable's axis: made at the first call of the layer, the same at the next ones."""
         from engine.surgery.trace import Slot
 
-        axis %= len(variable.shape)
+        shape = self.trace.shape(variable)
+        axis %= len(shape)
         slot = self.trace.slots.get((id(variable), axis))
         if slot is not None:
             if labels is not None:
                 self.trace.tie(slot.labels, labels, self.key)
             return slot.labels
-        made = self.trace.new(int(variable.shape[axis])) if labels is None else labels
+        made = self.trace.new(shape[axis]) if labels is None else labels
         self.trace.slots[id(variable), axis] = Slot(variable, axis, made, role, self.key)
         return made
 
@@ -74,9 +75,8 @@ class Call:
         """The variable has one entry a channel along this axis, and loses what the channels lose."""
         if variable is None:
             return
-        axis %= len(variable.shape)
         if channels is None:  # said all the same: another call of the layer may bring channels that could go
-            channels = np.full(int(variable.shape[axis]), FIXED, np.int32)
+            channels = np.full(self.trace.shape(variable)[axis], FIXED, np.int32)
         self.units(variable, axis, role=role, labels=channels.labels if isinstance(channels, Axis) else channels)
 
     def reads(

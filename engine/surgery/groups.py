@@ -107,7 +107,8 @@ class Components:
         group_of = np.full(self.count, -1)
         group_of[used] = order[kind]
         group = group_of[component]
-        by = np.lexsort((index, component, slot, group))
+        # by group, slot and component; the entries come slot by slot, so a stable sort of one number has little to do
+        by = np.argsort((group * len(slots) + slot) * self.count + component, kind="stable")
         edges = np.flatnonzero(np.diff(group[by], prepend=-1) | np.diff(slot[by], prepend=-1))
         members: dict[int, list[tuple[Slot, Array]]] = {}
         units = np.bincount(group_of[used], minlength=len(start))

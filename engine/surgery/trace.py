@@ -93,6 +93,7 @@ class Trace:
         self.constants = constants
         self.whole = dict(whole or {})
         self.count = 1
+        self.shapes: dict[int, tuple[int, ...]] = {}
         self.edges: list[tuple[Array, Array]] = []
         self.pins: list[Pin] = []
         self.slots: dict[tuple[int, int], Slot] = {}
@@ -120,6 +121,12 @@ class Trace:
     def variable_keys(self) -> dict[int, str]:
         """The key of every variable, by its id."""
         return {id(v): key for key, v in variable_keys(self.model).items()}
+
+    def shape(self, variable: Any) -> tuple[int, ...]:
+        """A variable's shape (TensorFlow makes it anew at every question)."""
+        if id(variable) not in self.shapes:
+            self.shapes[id(variable)] = tuple(int(n) for n in variable.shape)
+        return self.shapes[id(variable)]
 
     def new(self, n: int) -> Array:
         """Labels for n new channels."""
