@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -67,6 +68,7 @@ class PruneApp(App[int]):
         wanted = self.remembered.get("theme", self.settings.theme)
         self.theme = wanted if wanted in self.available_themes else theme.DEFAULT
         self.painted = False
+        self.last_resort: threading.Timer | None = None
         self._start = start
         self.first_preset = start if start and not Path(start).is_dir() else str(self.remembered.get("preset", ""))
         self.shelf = shelf.Shelf(presets, engine.presets.shipped_folder())
@@ -87,8 +89,15 @@ class PruneApp(App[int]):
         """Begins to listen for signals; all that is slow waits until they are on the screen."""
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
-            loop.add_signal_handler(number, self.exit, None, 128 + number)
+            loop.add_signal_handler(number, self._end, 128 + number)
         self.call_after_refresh(self.set_timer, 0.05, self._after_first_paint)
+
+    def _end(self, code: int) -> None:
+        """A signal: leaves in order; where the terminal is gone and its closing hangs, leaves all the same."""
+        self.exit(None, code)
+        self.last_resort = threading.Timer(2.0, os._exit, (code,))
+        self.last_resort.daemon = True
+        self.last_resort.start()
 
     def _after_first_paint(self) -> None:
         self.painted = True
@@ -272,4 +281,6 @@ def run_app(runs: Path, *, start: str | None = None, feed_factory: EngineFactory
     """
     app = PruneApp(runs, start=start, feed_factory=feed_factory)
     app.run()
+    if app.last_resort is not None:
+        app.last_resort.cancel()
     return app.return_code or 0

@@ -59,3 +59,21 @@ def test_a_signal_gives_the_terminal_back(number, tmp_path):
     assert b"\x1b[?1049h" in seen
     assert seen.rindex(b"\x1b[?1049l") > seen.rindex(b"\x1b[?1049h")  # out of the alternate screen
     assert b"\x1b[?1000l" in seen  # and the mouse is off
+
+
+def test_a_terminal_that_is_gone_does_not_keep_the_app(tmp_path):
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(tmp_path)],
+        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        env={**os.environ, "TERM": "xterm-256color", "XDG_CONFIG_HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)},
+    )  # fmt: skip
+    os.close(theirs)
+    seen, until = b"", time.monotonic() + 30
+    while b"presets" not in seen and time.monotonic() < until:
+        if select.select([ours], [], [], 0.1)[0]:
+            seen += os.read(ours, 65536)
+    time.sleep(0.3)
+    os.close(ours)  # the window is closed
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(15) == 128 + signal.SIGHUP
