@@ -44,7 +44,7 @@ def _points(values: tuple[Any, ...]) -> str:
 def network(recipe: Recipe) -> str:
     """What it is done to: the data, the model with its sizes, and how long the training is."""
     data, model = phrase("data", recipe.data), phrase("model", recipe.model)
-    return f"On {data}, with {model}, {_many(recipe.train.epochs, 'epoch')} of training."
+    return f"On {data}, with {model}; {_many(recipe.train.epochs, 'epoch')} of training."
 
 
 def goal(recipe: Recipe) -> str:

@@ -38,6 +38,7 @@ class Key(msgspec.Struct, frozen=True):
 KEYS: tuple[Key, ...] = (
     Key("presets.run", "enter", "run", "run", "Run the recipe that is shown."),
     Key("presets.configure", "e", "configure", "configure", "Change the recipe in a form, then run or save it."),
+    Key("presets.card", "i", "card", "card", "What each part of the recipe does: formula, source, when to use it."),
     Key("presets.filter", "slash", "filter", "filter", "Type to narrow the list; Escape shows all again.", face="/"),
     Key("presets.yaml", "y", "yaml", "yaml", "Show the recipe as YAML, or the page of words again.", shown=False),
     Key(
@@ -121,6 +122,7 @@ KEYS: tuple[Key, ...] = (
     Key("configure.change", "enter", "edit", "edit", "Edit the value, or choose from a list."),
     Key("configure.less", "left,h", "step(-1)", "before", "The choice or number before.", shown=False, face="←"),
     Key("configure.more", "right,l", "step(1)", "after", "The choice or number after.", face="←→"),
+    Key("configure.card", "i", "card", "card", "What each part does: formula, source, when to use it.", shown=False),
     Key("configure.run", "ctrl+r", "run", "run", "Run the recipe as it stands.", face="^r"),
     Key("configure.save", "ctrl+s", "save", "save", "Save it as a preset of your own.", face="^s"),
     Key("configure.editor", "ctrl+e", "editor", "$EDITOR", "Open the recipe in your editor.", shown=False, face="^e"),

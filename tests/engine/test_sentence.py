@@ -36,7 +36,7 @@ def test_without_pruning():
 
 def test_the_network():
     assert network(recipe("model: {name: mlp, hidden: [300, 100]}")) == (
-        "On 8x8 handwritten digits, with an MLP with hidden layers 300, 100, 10 epochs of training."
+        "On 8x8 handwritten digits, with an MLP with hidden layers 300, 100; 10 epochs of training."
     )
 
 

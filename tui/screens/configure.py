@@ -192,6 +192,13 @@ class ConfigureScreen(Screen[None]):
         self.app.pop_screen()
         self.app.start_run(self.recipe)
 
+    def action_card(self) -> None:
+        """The method cards of the recipe as it stands."""
+        from tui.screens.card import Cards
+
+        if self.recipe is not None:
+            self.app.push_screen(Cards(self.recipe))
+
     def action_save(self) -> None:
         """Asks for a name, then saves it among the user's presets."""
         if self.recipe is None:

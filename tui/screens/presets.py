@@ -203,6 +203,14 @@ class PresetsScreen(Screen[None]):
         self.toggle_class("-yaml")
         self.call_after_refresh(self._page)
 
+    def action_card(self) -> None:
+        """The method cards of the chosen preset."""
+        from tui.screens.card import Cards
+
+        preset = self.chosen
+        if preset is not None and preset.recipe is not None:
+            self.app.push_screen(Cards(preset.recipe))
+
     def action_other(self) -> None:
         """List or page, where both do not fit; else the keyboard goes to the other one."""
         if self.has_class("-one"):
