@@ -104,13 +104,15 @@ def main() -> None:
         print("startup: needs tmux")
         return
     os.chdir(ROOT)
-    caches = tempfile.TemporaryDirectory(prefix="pt")  # as a user has it: everything compiled once
+    caches = tempfile.TemporaryDirectory(
+        prefix="pt", ignore_cleanup_errors=True
+    )  # as a user has it: everything compiled once
     os.environ |= {"PYTHONPYCACHEPREFIX": caches.name, "PYTHONDONTWRITEBYTECODE": ""}
     hellos, lists, moves, versions = [], [], [], []
     for at in range(rounds + 1):
-        with tempfile.TemporaryDirectory(prefix="pt") as folder:
+        with tempfile.TemporaryDirectory(prefix="pt", ignore_cleanup_errors=True) as folder:
             first = hello(folder)
-        with tempfile.TemporaryDirectory(prefix="pt") as folder:
+        with tempfile.TemporaryDirectory(prefix="pt", ignore_cleanup_errors=True) as folder:
             os.environ |= {"XDG_CONFIG_HOME": folder, "XDG_STATE_HOME": folder}
             listed, moved = app(folder)
         took = version()
