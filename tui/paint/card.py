@@ -36,12 +36,8 @@ def card(entry: Entry, params: dict[str, Any], width: int) -> list[Line]:
     """One card: the part's title, then its facts, then its parameters as this recipe sets them."""
     out: list[Line] = [cut(line((f"{entry.kind}   ", "quiet"), (entry.title, "heading")), width)]
     out += wrap(entry.summary, width)
-    for name, text in (
-        ("formula", entry.formula),
-        ("when", entry.when),
-        ("source", entry.source),
-        ("needs", _needs(entry)),
-    ):
+    needs = ", ".join(sorted(entry.needs))
+    for name, text in {"formula": entry.formula, "when": entry.when, "source": entry.source, "needs": needs}.items():
         out += _fact(name, text, width)
     for param in entry.params:
         value = params.get(param.name, param.default)
