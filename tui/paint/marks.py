@@ -29,8 +29,7 @@ def track(value: float | None, width: int) -> Line:
 
 def bounds(values: Sequence[float], *, low: float | None = None, high: float | None = None) -> tuple[float, float]:
     """The range of a chart: that of the finite values, widened to `low` and `high`."""
-    finite = [v for v in map(known, values) if v is not None]
-    finite += [v for v in (low, high) if v is not None]
+    finite = [v for v in map(_drawn, (*values, low, high)) if v is not None]
     return (min(finite), max(finite)) if finite else (0.0, 1.0)
 
 
@@ -67,7 +66,7 @@ def spark(
         low: a value that the range must hold.
         high: the same, above.
     """
-    points = _resampled([known(v) for v in values], width)
+    points = _resampled([_drawn(v) for v in values], width)
     bottom, top = bounds([p for p in points if p is not None], low=low, high=high)
     steps = 8 * rows
     heights: list[int | None] = []
@@ -95,6 +94,12 @@ def widen(values: Sequence[float], times: int) -> list[float]:
 def place(index: int, count: int, width: int) -> int:
     """The column in which `spark` shows value number `index` of `count`."""
     return index if count <= width else min(width - 1, index * width // count)
+
+
+def _drawn(value: float | None) -> float | None:
+    """A value as a chart can hold it: beyond 1e300 a difference of two would not be finite."""
+    number = known(value)
+    return None if number is None else min(max(number, -1e300), 1e300)
 
 
 def _resampled(values: Sequence[float | None], width: int) -> list[float | None]:

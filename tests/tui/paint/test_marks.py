@@ -18,6 +18,11 @@ def test_a_sparkline_has_its_size_whatever_the_numbers(values, width, rows):
     assert all(len(row) == width for row in text)
 
 
+def test_the_largest_numbers_that_there_are():
+    assert marks.spark([-1.7e308, 1.7e308], 2) == ["▁█"]
+    assert marks.spark([1.7e308] * 4, 2) == ["▄▄"]
+
+
 def test_a_rising_series_rises():
     assert marks.spark([0, 1, 2, 3, 4, 5, 6, 7], 8) == ["▁▂▃▄▅▆▇█"]
 
