@@ -15,6 +15,7 @@ from engine.errors import PruneError
 from engine.folders import Listed, delete, disk_use, listed
 from engine.session import Session
 from tui import history, keys
+from tui.making import FORMATS, make
 from tui.paint import numbers as n
 from tui.paint.lines import Line, cut, line, spread, wrap
 from tui.widgets.keybar import KeyBar
@@ -239,14 +240,23 @@ class SessionsScreen(Screen[None]):
         from tui.screens.ask import Ask
 
         def answered(kind: str | None) -> None:
-            if kind:
+            if kind in {made for _, _, made in FORMATS}:
+                begin(self.app, lambda: self._make(Path(run.folder), kind, session), group="export")
+            elif kind:
                 self._try(lambda: history.export(session, Path(run.folder), kind), f"written into {run.folder}/exports")
 
         ask = Ask(
             f"Export {history.name(run)} as", ("y", "YAML, all of it", "yaml"), ("c", "CSV, one row an epoch", "csv"),
-            ("p", "a Python script that repeats it with the library", "python"), ("n", "nothing", ""),
+            ("p", "a Python script that repeats it with the library", "python"), *FORMATS, ("n", "nothing", ""),
         )  # fmt: skip
         self.app.push_screen(ask, answered)
+
+    async def _make(self, folder: Path, kind: str, session: Session) -> None:
+        self.app.say("being made, loaded again and compared")
+        try:
+            self.app.say(await make(folder, kind, session.recipe))
+        except PruneError as error:
+            self.app.say(str(error), error=True)
 
     def _session(self) -> Session | None:
         if self.chosen is None:
