@@ -12,6 +12,7 @@ import numpy as np
 from engine.errors import PruneError
 from engine.events import Result, Surgery
 from engine.keys import variable_keys
+from engine.layout import kernels
 from engine.measurement.flops import layer_costs
 from engine.registry import make
 from engine.running.context import Run
@@ -127,7 +128,12 @@ def shrink_run(run: Run) -> None:
     operation = shrink_with_report(run.model)
     run.replace(operation.model)
     run.say(surgery_event(operation.report))
+    if not run.by_units:  # single weights are gone as well (the dynamic method), and are to be counted as such
+        run.set_masks({key: kernel.variable.numpy() != 0 for key, kernel in kernels(run.model).items()})
     run.show_layers()  # the weights that read what is gone are gone, too
+    if run.masks is not None:
+        run.masks.detach()
+        run.masks = None
     for skip in operation.report.skipped:
         run.note(f"{skip.layer}: {len(skip.units)} silent units stay: {skip.reason}", warning=True)
 

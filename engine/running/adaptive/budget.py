@@ -120,7 +120,7 @@ class BudgetSearch:
         loss, metric = run.validate()
         cost = costs.of(run, self._objective, batch_size=int(self.prune.target.get("batch_size") or 1))
         size = cost if self._objective == "size" else costs.of(run, "size")
-        good = bool(self.target.within(memory["dense"], metric if self.trains else cost))
+        good = self._within(metric, cost)
         row = {
             "sparsity": run.sparsity(), "validation": number(metric), "cost": cost, "within": good,
             "variant": self._variant_words, "objective": self._objective, "size": size,
@@ -131,6 +131,14 @@ class BudgetSearch:
         memory["trial"] = None
         self._tell(row)
         return good
+
+    def _within(self, metric: float, cost: float) -> bool:
+        dense = self.memory["dense"]
+        if not self.trains:
+            return bool(self.target.within(dense, cost))
+        if self.run.task.metric.direction == "min":  # an error may rise by as much as an accuracy may drop
+            return bool(self.target.within(metric, dense))
+        return bool(self.target.within(dense, metric))
 
     def _repair(self) -> None:
         run, trial = self.run, self.memory["trial"]

@@ -9,6 +9,7 @@ import pytest
 
 from engine.errors import PruneError
 from engine.events import Decided, EpochEnded, Finished, LayersSeen, MasksChanged, Result
+from engine.layout import kernels
 from engine.registry import make
 from engine.schedules.dynamic import change
 
@@ -75,6 +76,8 @@ def test_units_that_went_are_physically_gone(play):
     assert ran.run.model.weights[0].shape[-1] < 16
     assert ran.session.surgery is not None
     assert ran.session.counts.parameters_kept < ran.session.counts.parameters
+    left = sum(np.count_nonzero(k.variable.numpy()) for k in kernels(ran.run.model).values())
+    assert ran.session.counts.weights_kept == left
 
 
 def test_a_resumed_run_ends_as_one_that_was_not_stopped(play, tmp_path):
