@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import types
@@ -135,7 +136,7 @@ class _Reader:
         for step in path:
             if not (isinstance(hints, type) and issubclass(hints, msgspec.Struct)):
                 return None
-            hint = get_type_hints(hints, include_extras=True).get(str(step))
+            hint = _hints(hints).get(str(step))
             if hint is None:
                 return None
             kind = _part_kind(hint)
@@ -151,12 +152,12 @@ class _Reader:
             return self.problem(
                 path, f"expected a mapping of keys ({', '.join(cls.__struct_fields__)}), got {_said(value)}"
             )
-        hints = get_type_hints(cls, include_extras=True)
+        hints = _hints(cls)
         for key in value:
             if key not in hints:
                 self.problem((*path, key), _unknown("key", key, hints))
         made: dict[str, Any] = {}
-        for field in msgspec.structs.fields(cls):
+        for field in _fields(cls):
             if field.name in value:
                 made[field.name] = self.field(hints[field.name], value[field.name], (*path, field.name))
             elif field.required:
@@ -294,6 +295,16 @@ def check_param(param: Param, value: Any) -> Any:
         hint = f" (did you mean {close[0]}?)" if close else ""
         return Wrong(f"must be one of {', '.join(param.choices)}, got {value}{hint}")
     return value
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls, include_extras=True)
+
+
+@functools.cache
+def _fields(cls: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(cls)
 
 
 def _range(param: Param) -> str:

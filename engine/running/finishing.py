@@ -10,12 +10,14 @@ import msgspec
 import numpy as np
 
 from engine.events import Measured, Result, Saved, number
+from engine.running import histograms
 from engine.running.context import Run
 
 
 def finish(run: Run) -> None:
     """Makes the model physically smaller where it can, measures it, and saves it."""
     loss, metric = run.validate()
+    histograms.tell(run)
     if run.masks is not None:
         run.masks.apply()
         if run.by_units or run.memory.get("units_masked"):

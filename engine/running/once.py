@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.events import Measured, Progress, number
 from engine.registry import make
+from engine.running import histograms
 from engine.running.aims import target_sparsity
 from engine.running.choosing import choosing_params, masks_at, spec_of
 from engine.running.context import Run
@@ -27,6 +28,7 @@ def prune_once(run: Run) -> None:
         return
     run.begin("pruning", "scoring and pruning")
     _prune(run)
+    histograms.tell(run)
     loss, metric = run.validate()
     run.memory["before_recovery"] = {"validation": number(metric), "validation_loss": number(loss)}
     run.say(Measured(which="before_recovery", values=dict(run.memory["before_recovery"])))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
+from engine.running import histograms
 from engine.running.aims import target_sparsity
 from engine.running.choosing import masks_at
 from engine.running.context import Run
@@ -36,6 +37,7 @@ def round_of(index: int, count: int) -> Callable[[Run], None]:
                 else round_sparsity(run, schedule.get("share"), schedule.get("rounds"), index)
             )
             run.change_masks(masks_at(run, now, seed=run.seed("score")), target=float(now))
+            histograms.tell(run)
             rewind(run, index, count)
             if run.by_units and schedule.get("rewind") == "none":
                 shrink_between_rounds(run, epochs=schedule.get("epochs") or run.recipe.train.epochs)
