@@ -6,7 +6,7 @@ import string
 from typing import Any
 
 from engine import catalog
-from engine.recipe import Part, Recipe
+from engine.recipe import Part, Prune, Recipe
 
 
 def phrase(kind: catalog.Kind, part: Part) -> str:
@@ -26,13 +26,18 @@ def sentence(recipe: Recipe) -> str:
     steps = [
         f"Score {phrase('granularity', prune.granularity)} by {phrase('criterion', prune.criterion)}",
         f"choose {phrase('scope', prune.scope)}",
-        phrase("schedule", prune.schedule),
+        "in rounds" if _sized_by_target(prune) else phrase("schedule", prune.schedule),
         phrase("target", prune.target),
     ]
     repairs = [phrase("repair", repair) for repair in prune.repair]
     then = f"; then {', then '.join(repairs)}" if repairs else "; repair nothing"
     points = "".join(f" For each {key.rpartition('.')[2]} of {_points(v)}." for key, v in recipe.sweep.items())
     return f"{', '.join(steps)}{then}.{points}"
+
+
+def _sized_by_target(prune: Prune) -> bool:
+    """True for rounds whose size is not the schedule's share: the PQ Index says how much goes."""
+    return prune.target.name == "pq_index" and prune.target.get("baseline", "none") == "none"
 
 
 def _points(values: tuple[Any, ...]) -> str:
