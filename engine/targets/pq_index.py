@@ -12,7 +12,7 @@ import numpy as np
 from engine.errors import PruneError
 from engine.granularity import matrix, unmatrix
 from engine.layout import LAST, Array, Layout
-from engine.pq import bound, entries, keep_count, pq_index
+from engine.pq import entries, keep_bound, log_spread, retained
 from engine.registry import register
 from engine.scopes.neuron import top
 from engine.scopes.selecting import keep_highest
@@ -65,11 +65,11 @@ class PqIndex:
         """None: it follows from the weights."""
         return None
 
-    def keep(self, size: int, index: float) -> int:
-        """How many of `size` weights of this PQ Index stay; the baselines do not look at it, and never cut the last."""
+    def keep(self, size: int, bound: float) -> int:
+        """How many of `size` weights stay; the baselines do not look at the retained bound, and never cut the last."""
         if self.baseline != "none":
             return min(size, max(1, size - math.ceil(SHARE * size)))
-        return keep_count(size, index, p=self.p, q=self.q, eta=self.eta, gamma=self.gamma, beta=self.beta)
+        return keep_bound(size, bound, p=self.p, q=self.q, gamma=self.gamma, beta=self.beta)
 
     def step(
         self,
@@ -122,10 +122,9 @@ class PqIndex:
         return Step(chosen, index, bounds, {**kept, "": sum(kept.values())})
 
     def _measure(self, vector: Array) -> _Measured:
-        index = pq_index(vector, self.p, self.q)
-        return _Measured(
-            index, bound(vector.size, index, p=self.p, q=self.q, eta=self.eta), self.keep(vector.size, index)
-        )
+        spread = log_spread(vector, self.p, self.q)
+        bound = retained(vector.size, spread, p=self.p, q=self.q, eta=self.eta)
+        return _Measured(max(0.0, -math.expm1(spread)), bound, self.keep(vector.size, bound))
 
     def _columns(self, weights: Array, mask: Array, scores: Array) -> _Column:
         measured = [self._measure(entries(w, m)) for w, m in zip(weights.T, mask.T, strict=True)]

@@ -55,6 +55,22 @@ def test_k_equal_weights_among_zeros_keep_k(d, data):
     assert engine.sap_keep(w, 1, 2, beta=1.0) == k
 
 
+def test_tiny_p_keeps_every_weight_that_is_there():
+    # k equal weights among zeros give r = k for every p, also where 1 - I = (k/d)^(1/p - 1/q) is below 1e-16.
+    w = np.zeros(100)
+    w[:55] = 1.0
+    assert engine.pq_index(w, 0.01, 1.0) == 1.0
+    assert engine.sap_keep(w, 0.01, 1.0) == engine.sap_keep(w, 0.001, 0.5) == 55
+    assert engine.sap_keep(w, 0.01, 1.0, gamma=2) == 10
+    # In 60 digits: r = 55 * 1.1^(-1/0.99) = 49.9519, m = 50, and floor(50 / 2) = 25 of 100 go.
+    assert engine.sap_keep(w, 0.01, 1.0, eta=0.1, gamma=0.5) == 75
+
+
+def test_a_bound_just_above_a_whole_number_is_rounded_up():
+    # r = 10^6 (1 - I)^1 = 500000.0005: one more than 500000, which a slack of 1e-9 r would swallow.
+    assert keep_count(10**6, 0.4999999995) == 500_001
+
+
 def test_counts_are_exact():
     # m = ceil(r) = 71 of 100: 29 go. In floating point floor(100 * (1 - 71 / 100)) is 29, but 0.29 * 100 is 28.999.
     assert keep_count(100, 1 - 0.71, p=0.5, q=1.0) == 71
