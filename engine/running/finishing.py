@@ -40,6 +40,10 @@ def finish(run: Run) -> None:
         run.say(Measured(which="dense", values={**run.memory.get("dense", {}), **dense}))
     if run.recipe.measure.runtimes:
         _compare_runtimes(run, batch_size=sizes[-1] if sizes else 1)
+    from engine.exporting.advice import zeros_in_words
+
+    if sizes and not run.by_units and (words := zeros_in_words(run.model)):
+        run.note(words)
     run.say(Measured(which="pruned", values={"validation": number(metric), "validation_loss": number(loss), **values}))
 
 
