@@ -34,7 +34,7 @@ class UnknownName(PruneError):
     def __init__(self, kind: str, name: str, known: Iterable[str], *, where: str = "") -> None:
         known = sorted(known)
         self.kind, self.name, self.near = kind, name, near(name, known)
-        todo = f"Did you mean {' or '.join(self.near)}?" if self.near else f"Known: {', '.join(known)}"
+        todo = f"Did you mean {' or '.join(self.near)}?" if self.near else f"Known: {_few(known)}"
         super().__init__(f"there is no {kind} named {name!r}", where=where, todo=todo)
 
 
@@ -48,6 +48,12 @@ class ModelError(PruneError):
 
 class RunnerError(PruneError):
     """The background worker could not be started, reached or understood."""
+
+
+def _few(names: list[str], most: int = 24) -> str:
+    """A list for a sentence: of very many (runs, layers) only some."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def near(name: str, known: Iterable[str]) -> list[str]:

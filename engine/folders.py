@@ -105,7 +105,7 @@ def find(run: str | Path, *, runs: str | Path | None = None) -> Path:
     for name in names:
         if name == str(run) or name.endswith(f"-{run}"):
             return below / name
-    raise UnknownName("run", str(run), names[:200], where=str(below))
+    raise UnknownName("run", str(run), names[:8], where=str(below))
 
 
 def listed(runs: Path) -> list[Listed]:

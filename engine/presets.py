@@ -52,7 +52,7 @@ def read(path: str | Path) -> Document:
             file = known[str(path)]
         else:
             close = near(str(path), known)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"presets are {', '.join(known)}"
+            hint = f"did you mean {' or '.join(close)}?" if close else "`prune-tui presets` lists the presets"
             raise RecipeError([f"{path}: there is no such file, and no preset of that name ({hint})"])
     try:
         text = file.read_text(encoding="utf-8")

@@ -122,7 +122,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         changes["updated"] = event.time or self.updated
         if line := _line(event):
             level = getattr(event, "level", "info")
-            changes["log"] = (*self.log[-MOST_LOG + 1 :], LogLine(event.time, line, level))
+            log = self.log
+            if log and log[-1].level == level and line.startswith(log[-1].words):
+                log = log[:-1]  # a change of masks and the decision for it say the same: the longer one stays
+            changes["log"] = (*log[-MOST_LOG + 1 :], LogLine(event.time, line, level))
         return msgspec.structs.replace(self, **changes)
 
     def save(self, path: str | Path) -> None:
@@ -227,7 +230,12 @@ def _masks(session: Session, event: MasksChanged) -> dict[str, Any]:
 
 
 def _finished(session: Session, event: Finished) -> dict[str, Any]:
-    return {"state": event.state, "words": event.words, "where": event.where, "todo": event.todo, "progress": None}
+    # A run that fails before it has started is listed with the time it failed at, not with 1970.
+    created = session.created or event.time
+    return {
+        "state": event.state, "words": event.words, "where": event.where, "todo": event.todo, "progress": None,
+        "created": created,
+    }  # fmt: skip
 
 
 def _noted(session: Session, event: Noted) -> dict[str, Any]:

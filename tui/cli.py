@@ -23,6 +23,18 @@ _SET = click.option(
 )
 
 
+_HINTS = {
+    "PRESET": "`prune-tui presets` lists them; a recipe file will do as well.",
+    "RUN": "`prune-tui sessions` lists them; `last` is the newest.",
+    "RUN...": "`prune-tui sessions` lists them; `last` is the newest.",
+    "RUN|MODEL": "It is a run (`last` is the newest) or a .keras file.",
+    "MODEL": "It is a file saved with model.save('NAME.keras').",
+    "PACKED": "It is a file that `prune-tui export --format packed` wrote.",
+    "--format": "It is one of keras, packed, litert, litert_float16, litert_int8, litert_sparse, onnx, savedmodel.",
+    "--data": "It is a .npz file, a folder of images, or a data set's name (digits, mnist, ...).",
+}
+
+
 class _Group(click.Group):
     """Errors for people: one sentence on standard error and exit code 2, never a traceback."""
 
@@ -34,6 +46,21 @@ class _Group(click.Group):
         except PruneError as error:
             click.echo(f"prune-tui: {error}", err=True)
             sys.exit(BAD_INPUT)
+        except OSError as error:  # a folder that cannot be written, a full disk
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"prune-tui: {where}{error.strerror or error}", err=True)
+            sys.exit(BAD_INPUT)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Says of an argument that is missing where to find what could be given."""
+        try:
+            return super().invoke(ctx)
+        except click.MissingParameter as error:
+            names = [error.param.human_readable_name, *error.param.opts] if error.param is not None else []
+            hint = next((_HINTS[name] for name in names if name in _HINTS), "")
+            if hint:
+                raise click.UsageError(f"{error.format_message()} {hint}", ctx=error.ctx) from None
+            raise
 
 
 def _do(module: str, function: str, /, **given: Any) -> None:
@@ -72,7 +99,7 @@ def run(group_runs: Path | None, /, preset: str, overrides: tuple[str, ...], run
     _do("run", "run", preset=preset, overrides=overrides, runs=runs or group_runs, **flags)
 
 
-@main.command()
+@main.command(short_help="Go on with a RUN that was stopped or killed.")
 @click.argument("name", metavar="RUN")
 @_RUNS
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
@@ -118,7 +145,7 @@ def sessions(group_runs: Path | None, /, runs: Path | None, *, as_json: bool) ->
     _do("listing", "sessions", runs=runs or group_runs, as_json=as_json)
 
 
-@main.command()
+@main.command(short_help="Show the session of a RUN, dense beside pruned.")
 @click.argument("name", metavar="RUN")
 @_RUNS
 @click.option("--yaml", "as_yaml", is_flag=True, help="Print the session's YAML.")
@@ -128,7 +155,7 @@ def show(group_runs: Path | None, /, name: str, runs: Path | None, *, as_yaml: b
     _do("showing", "show", name=name, runs=runs or group_runs, as_yaml=as_yaml)
 
 
-@main.command()
+@main.command(short_help="Print the JSON Schema of recipes, or a PRESET with all defaults.")
 @click.argument("preset", required=False)
 @_SET
 def schema(preset: str | None, overrides: tuple[str, ...]) -> None:
@@ -136,13 +163,13 @@ def schema(preset: str | None, overrides: tuple[str, ...]) -> None:
     _do("listing", "schema", preset=preset, overrides=overrides)
 
 
-@main.command()
+@main.command(short_help="Say what this machine has and what is missing.")
 def doctor() -> None:
     """Say what this machine has: versions, devices, threads, folders, data sets, and what is missing."""
     _do("doctor", "doctor")
 
 
-@main.command()
+@main.command(short_help="Copy bytes to and from the socket of a RUN (for ssh).")
 @click.argument("name", metavar="RUN")
 @_RUNS
 @click.pass_obj
@@ -151,7 +178,7 @@ def relay(group_runs: Path | None, /, name: str, runs: Path | None) -> None:
     _do("run", "relay", name=name, runs=runs or group_runs)
 
 
-@main.command()
+@main.command(short_help="Write a page (.html or .md) about a RUN, or about many.")
 @click.argument("names", metavar="RUN...", nargs=-1, required=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A .html or .md file.")
 @click.option("--title", default="", help="Of the page.")
@@ -162,7 +189,7 @@ def report(group_runs: Path | None, /, runs: Path | None, **given: Any) -> None:
     _do("showing", "report", runs=runs or group_runs, **given)
 
 
-@main.command()
+@main.command(short_help="Print the completion script of a SHELL.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script of a SHELL: `eval "$(prune-tui completion bash)"`."""

@@ -15,14 +15,20 @@ _DATA = click.option(
 )
 
 
-@main.command()
+@main.command(short_help="Remove units of a MODEL physically.")
 @click.argument("model", type=_FILE)
 @click.option("-o", "--output", type=_FILE, required=True, help="Where the smaller model goes (.keras).")
 @click.option(
     "--sparsity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Share of the units that goes."
 )
 @click.option("--criterion", default="l2_norm", show_default=True, help="What a unit is worth.")
-@click.option("--scope", default="layer", show_default=True, help="Over which units is chosen: layer or global.")
+@click.option(
+    "--scope",
+    type=click.Choice(["layer", "global"]),
+    default="layer",
+    show_default=True,
+    help="Over which units is chosen.",
+)
 @click.option(
     "--round-to", type=click.IntRange(1), default=1, show_default=True, help="Layers keep a multiple of this many."
 )
@@ -33,7 +39,7 @@ def shrink(**given: Any) -> None:
     _do("models", "shrink", **given)
 
 
-@main.command()
+@main.command(short_help="Find the smallest MODEL within an accuracy budget.")
 @click.argument("model", type=_FILE)
 @click.option("--data", metavar="DATA", required=True, help="A .npz file, a folder of images, or a data set's name.")
 @click.option(
@@ -52,7 +58,7 @@ def auto(group_runs: Path | None, /, runs: Path | None, **given: Any) -> None:
     _do("models", "auto", runs=runs or group_runs, **given)
 
 
-@main.command()
+@main.command(short_help="Measure a MODEL: accuracy, size, FLOPs, time.")
 @click.argument("model", type=_FILE)
 @click.option("--against", type=_FILE, metavar="DENSE", help="A dense model, timed in turns with it.")
 @_DATA
@@ -64,7 +70,7 @@ def measure(**given: Any) -> None:
     _do("models", "measure", **given)
 
 
-@main.command()
+@main.command(short_help="Write a RUN's result, or a MODEL, in other formats.")
 @click.argument("source", metavar="RUN|MODEL")
 @click.option(
     "--format", "formats", multiple=True, required=True, help="keras, packed, litert, litert_float16, litert_int8, ..."
@@ -78,7 +84,7 @@ def export(group_runs: Path | None, /, runs: Path | None, **given: Any) -> None:
     _do("models", "export", runs=runs or group_runs, **given)
 
 
-@main.command()
+@main.command(short_help="Make an ordinary Keras file of a PACKED one.")
 @click.argument("packed", type=_FILE)
 @click.option("-o", "--output", type=_FILE, help="Default: the same name with .keras.")
 def unpack(**given: Any) -> None:

@@ -84,6 +84,18 @@ def test_the_fold_tells_the_story() -> None:
     assert any("50.0%" in line.words for line in session.log)
 
 
+def test_a_decision_takes_the_place_of_the_change_of_masks_that_says_the_same() -> None:
+    words = "round 3: 10 of 20 weights are kept"
+    change = MasksChanged(epoch=3, step=0, before=0.0, after=0.5, counts=HALF, words=words)
+    session = Session().apply(change).apply(Decided(epoch=3, layer="", kind="weights", words=words + ": accepted"))
+    assert [line.words for line in session.log] == [words + ": accepted"]
+    assert len(session.prunes) == 1 and len(session.decisions) == 1
+
+
+def test_a_run_that_fails_before_it_starts_has_a_time() -> None:
+    assert Session().apply(Finished(time=5.0, state="failed", words="no data")).created == 5.0
+
+
 def test_events_that_were_folded_change_nothing() -> None:
     events = numbered()
     session = folded(events)

@@ -53,7 +53,7 @@ def _devices() -> str:
     try:
         from engine.running.executing import environment
 
-        return ", ".join(environment()["devices"])
+        return ", ".join(name.removeprefix("/physical_device:") for name in environment()["devices"])
     finally:
         os.dup2(kept, 2)
         os.close(kept)

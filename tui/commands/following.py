@@ -26,7 +26,7 @@ from engine.session import Session
 async def follow(messages: AsyncIterator[Message]) -> Finished | None:
     """Prints what happens; gives the last event."""
     console = Console()
-    session, last = Session(), None
+    session, last, held = Session(), None, ""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(None),
@@ -37,9 +37,13 @@ async def follow(messages: AsyncIterator[Message]) -> Finished | None:
         task = bar.add_task("starting", total=1.0)
         async for message in messages:
             session = session.apply(message)
+            line = _line(message, session)
+            if held and not line.startswith(held):  # the decision for a change of masks says it again, and more
+                console.print(held, highlight=False, markup=False, soft_wrap=True)
+            held = line if isinstance(message, MasksChanged) else ""
             if isinstance(message, Live):
                 _move(bar, task, message)
-            elif line := _line(message, session):
+            elif line and not held:
                 console.print(line, highlight=False, markup=False, soft_wrap=True)
             if isinstance(message, Finished):
                 last = message
@@ -71,7 +75,7 @@ def _line(message: Message, session: Session) -> str:
         case Noted(words=words):
             return "  warning: " + words
         case Result(name="sweep", value=[*_, dict() as row]):
-            return "  " + "   ".join(f"{k} {_short(v)}" for k, v in row.items() if v is not None)
+            return "  " + ", ".join(f"{k.replace('_', ' ')} {_short(v)}" for k, v in row.items() if v is not None)
         case Measured(which="before_recovery", values=values):
             return f"  before any repair: validation {as_float(values.get('validation')):.3f}"
         case Finished(state=state, words=words, where=where, todo=todo):
@@ -81,6 +85,8 @@ def _line(message: Message, session: Session) -> str:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

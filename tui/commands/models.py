@@ -14,6 +14,20 @@ from rich.table import Table
 from engine.errors import DataError, ModelError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+_SAVED = "Give the path of a model saved with model.save('NAME.keras')"
+_WORDS = {
+    "top5": "test top-5",
+    "loss": "test loss",
+    "flops": "FLOPs",
+    "effective_flops": "FLOPs left",
+    "theoretical_speedup": "speed-up in theory",
+    "nonzero": "not zero",
+    "prunable": "prunable weights",
+    "prunable_nonzero": "prunable, not zero",
+    "bytes_raw": "bytes",
+    "bytes_nonzero": "bytes not zero",
+    "bytes_compressed": "bytes packed",
+}
 _PLAIN = ("litert", "savedmodel")  # their file needs no second word; other kinds of LiteRT do
 
 
@@ -47,7 +61,7 @@ def shrink(
             interpolate=interpolate,
         )
         _save(done.model, output)
-    table = Table("layer", "units", "", "parameters", "", "FLOPs", "", box=None, pad_edge=False)
+    table = Table("layer", "units", "parameters", "FLOPs", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in table.columns[1:]:
         column.justify = "right"
     for row in done.report.layers:
@@ -56,7 +70,7 @@ def shrink(
             (row.params_before, row.params_after),
             (row.flops_before, row.flops_after),
         )
-        table.add_row(row.layer, *(f"{n:,}" for pair in pairs for n in pair))
+        table.add_row(row.layer, *(f"{a:,}" if a == b else f"{a:,} -> {b:,}" for a, b in pairs))
     console = Console()
     console.print(table)
     for words in done.report.groups:
@@ -65,7 +79,9 @@ def shrink(
         console.print(f"{skip.layer}: {len(skip.units)} units stay: {skip.reason}", highlight=False)
     (before, after), (flops, left) = done.report.params, done.report.flops
     words = f"{before:,} -> {after:,} parameters, {flops:,} -> {left:,} FLOPs a sample"
-    console.print(f"{words} ({flops / max(left, 1):.2f}x in theory)", highlight=False)
+    console.print(f"{words} ({flops / max(left, 1):.2f}x in theory)", highlight=False, soft_wrap=True)
+    advice = f"What it costs and gains: prune-tui measure {output} --against {model} --data {data or 'DATA'}"
+    console.print(advice, highlight=False, soft_wrap=True)
     print(output)  # noqa: T201 - the last line names the file, for scripts
     return 0
 
@@ -87,6 +103,10 @@ def auto(
     from engine.automatic import auto_recipe
     from tui.commands.run import started
 
+    if not model.expanduser().is_file():
+        raise ModelError("there is no such file", where=str(model), todo=_SAVED)
+    if Path(data).suffix and not Path(data).expanduser().exists():
+        raise DataError("there is no such file", where=data, todo="Give a .npz file, a folder of images, or digits")
     recipe = auto_recipe(model, data, max_drop=max_drop, aim=aim, epochs=epochs)
     code, folder = asyncio.run(started(lambda client: client.start_run(recipe, runs), as_json=as_json))
     if output is not None and code == 0:
@@ -111,18 +131,15 @@ def measure(
     if as_json:
         print(msgspec.json.encode({**plain, "runtimes": more}).decode())  # noqa: T201 - a command's output
         return 0
-    console = Console()
+    console = Console(soft_wrap=True)
     table = Table("", "", box=None, pad_edge=False, show_header=False)
-    for key, value in plain.items():
-        if isinstance(value, str | int | float):
-            table.add_row(key.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
-    for key, value in plain["counts"].items():
-        if isinstance(value, int):
-            table.add_row(key.replace("_", " "), f"{value:,}")
     if plain.get("metric"):
-        table.add_row(plain["metric"]["name"], f"{plain['metric']['value']:.4f}")
+        table.add_row(f"test {plain['metric']['name']}", f"{plain['metric']['value']:.4f}")
+    for key, value in (*plain.items(), *plain["counts"].items()):
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            table.add_row(_WORDS.get(key, key.replace("_", " ")), _said(value))
     for row in plain["latency"]:
-        speed = "" if row["speedup"] is None else f"   {row['speedup']:.2f}x of the dense model's speed"
+        speed = "" if row["speedup"] is None else f"   {row['speedup']:.2f}x the speed"
         spread = f"{row['low']:.3f} to {row['high']:.3f}"
         table.add_row(f"milliseconds, batch {row['batch_size']}", f"{row['median']:.3f} ({spread}){speed}")
     for row in more:
@@ -163,13 +180,21 @@ def export(*, source: str, formats: tuple[str, ...], output: Path | None, data: 
 
 def unpack(*, packed: Path, output: Path | None) -> int:
     """Loads a packed file and saves it as Keras does."""
+    if not packed.is_file():
+        raise ModelError("there is no such file", where=str(packed), todo="Give a file that `export` has packed")
     with _quiet():
         from engine.exporting.packing import load_packed
 
         target = output or packed.with_suffix(".keras")
+        if output is None and target.exists():
+            raise ModelError("there is a file of that name already", where=str(target), todo="Name another with -o")
         _save(load_packed(packed), target)
     print(target)  # noqa: T201 - the last line names the file, for scripts
     return 0
+
+
+def _said(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 class _quiet:  # noqa: N801 - used like a function

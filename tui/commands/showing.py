@@ -101,12 +101,24 @@ def rows_table(name: str, rows: list[dict[str, Any]]) -> Table:
     columns = [
         k for k in dict.fromkeys(k for row in rows for k in row) if not any(isinstance(r.get(k), dict) for r in rows)
     ]
-    table = Table(*columns, title=name, title_justify="left", box=None, pad_edge=False)
+    heads = [column.replace("_", " ") for column in columns]
+    table = Table(*heads, title=name.replace("_", " "), title_justify="left", box=None, pad_edge=False)
+    for column, key in zip(table.columns, columns, strict=True):
+        if any(isinstance(row.get(key), int | float) for row in rows):
+            column.justify = "right"
     for row in rows:
-        table.add_row(
-            *(f"{v:.4g}" if isinstance(v, float) else "" if v is None else str(v) for v in map(row.get, columns))
-        )
+        table.add_row(*map(_cell, map(row.get, columns)))
     return table
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return str(value)
 
 
 def _at(values: Any, *path: str) -> Any:
@@ -128,4 +140,6 @@ def _change(dense: float | None, pruned: float | None) -> str:
 
 
 def _ratio(dense: float | None, pruned: float | None) -> str:
-    return "" if not dense or not pruned else f"{dense / pruned:.1f}x smaller"
+    if not dense or not pruned:
+        return ""
+    return "same" if dense == pruned else f"{dense / pruned:.1f}x smaller"
