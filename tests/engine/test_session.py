@@ -89,7 +89,8 @@ def test_a_decision_takes_the_place_of_the_change_of_masks_that_says_the_same() 
     change = MasksChanged(epoch=3, step=0, before=0.0, after=0.5, counts=HALF, words=words)
     session = Session().apply(change).apply(Decided(epoch=3, layer="", kind="weights", words=words + ": accepted"))
     assert [line.words for line in session.log] == [words + ": accepted"]
-    assert len(session.prunes) == 1 and len(session.decisions) == 1
+    assert len(session.prunes) == 1
+    assert len(session.decisions) == 1
 
 
 def test_a_run_that_fails_before_it_starts_has_a_time() -> None:

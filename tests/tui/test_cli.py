@@ -146,12 +146,14 @@ def test_bad_input_ends_with_2_and_a_sentence(
 )
 def test_what_is_missing_comes_with_where_to_find_it(words: list[str], said: str) -> None:
     result = ask(*words)
-    assert result.exit_code == BAD_INPUT and said in result.output
+    assert result.exit_code == BAD_INPUT
+    assert said in result.output
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(folder: Path) -> None:
     result = ask("shrink", folder / "model.keras", "-o", "/proc/nowhere/small.keras")
-    assert result.exit_code == BAD_INPUT and "/proc/nowhere" in result.output
+    assert result.exit_code == BAD_INPUT
+    assert "/proc/nowhere" in result.output
 
 
 def test_every_mistake_of_a_file_is_told_with_its_place(tmp_path: Path) -> None:
