@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import PruneError, RecipeError
+from engine.presets import FAMILIES
 from engine.recipe import Recipe
 
 if TYPE_CHECKING:
     from engine.keeping import Summary
 
 OWN = "Your own"
-FAMILIES = ("Weights", "Units", "Blocks", "By itself", "At initialisation")
 
 
 @dataclass
@@ -115,7 +115,7 @@ class Shelf:
         self._known: dict[Path, tuple[int, Preset]] = {}
 
     def read(self) -> list[Preset]:
-        """The presets; families in the order of `FAMILIES`, then as files mention them, the user's own last."""
+        """The presets; families in their order, then as files mention them, the user's own last."""
         found = [self._preset(name, path) for name, path in self._paths().items()]
         order = {name.lower(): at for at, name in enumerate(FAMILIES)}
         met: dict[str, int] = {}

@@ -24,7 +24,7 @@ from engine.sentence import sentence
 from tui import form, history, keys
 from tui.paint import numbers as n
 from tui.paint import page
-from tui.paint.lines import Line, left, line, wrap
+from tui.paint.lines import Line, cut, left, line, wrap
 from tui.widgets.keybar import KeyBar
 from tui.widgets.lines import Lines
 from tui.widgets.menu import Menu, Row
@@ -82,7 +82,8 @@ class ConfigureScreen(Screen[None]):
         """Shows the form as it stands."""
         self.recipe, self.problems = form.check(self.values)
         width = self.app.size.width - 2
-        told: list[Line] = [line((f" {self.values.get('name')}", "strong"), (f"   {self._estimate()}", "quiet"))]
+        estimates = f"   {self._estimate()}{self._memory()}"
+        told: list[Line] = [cut(line((f" {self.values.get('name')}", "strong"), (estimates, "quiet")), width)]
         if self.recipe is not None:
             told += wrap(sentence(self.recipe), width, indent=" ")
         for problem in self.problems:
@@ -132,6 +133,12 @@ class ConfigureScreen(Screen[None]):
         repairs = self.recipe.prune.repair if self.recipe.prune else ()
         epochs = self.recipe.train.epochs + sum(int(part.get("epochs", 0) or 0) for part in repairs)
         return f"about {n.clock((last.updated - last.created) * max(1, epochs) / last.epochs)}, by its last run"
+
+    def _memory(self) -> str:
+        from engine.estimating import memory
+
+        need = memory(self.recipe) if self.recipe is not None else None
+        return f"   {n.size(need.total)} of memory beside TensorFlow" if need is not None else ""
 
     def on_menu_moved(self) -> None:
         """Another field."""
