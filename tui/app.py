@@ -132,10 +132,23 @@ class PruneApp(App[int]):
             if isinstance(screen, PresetsScreen) and screen.is_mounted:
                 screen.update_top()
         for run in self.desk.ended():
-            if run.folder is not None and self.settings.notify:
-                self.bell()
+            self._tell_of(run)
             if getattr(self.screen, "live", None) is not run:
                 self.say(f"{run.session.name}: {run.lost or run.session.state}")
+
+    def _tell_of(self, run: LiveRun) -> None:
+        """Outside the screen: a run has ended, while one looked elsewhere perhaps."""
+        from tui import notifying
+
+        if self.settings.notify != "off" and notifying.worth_it(run):
+            how, words = self.settings.notify, notifying.words(run)
+            tell = partial(notifying.notify, words, how, write=self._write, bell=self.bell)
+            begin(self, tell, group="notify")
+
+    def _write(self, text: str) -> None:
+        """To the terminal, through the driver that writes the frames: nothing can come in between."""
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(text)
 
     # ---- runs ------------------------------------------------------------------------------------------------------
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from engine.errors import PruneError
 from tui import keys, theme
+
+NOTIFY = ("auto", "bell", "off")
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,13 +20,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         theme: the name of a theme, ours or one of Textual's.
         keys: other keys, by the names of `tui.keys`, as in `{run.stop: X}`.
-        notify: ring the terminal's bell when a run ends.
+        notify: when a run ends: `auto` (a desktop notification where there is a way, else the bell), `bell`, `off`.
         problems: what was wrong with the file, in words.
     """
 
     theme: str = theme.DEFAULT
     keys: dict[str, str] = {}
-    notify: bool = True
+    notify: Literal["auto", "bell", "off"] = "auto"
     problems: tuple[str, ...] = ()
 
 
@@ -75,11 +77,16 @@ def _checked(value: Mapping[str, Any], name: str) -> Config:
     known = {k.id for k in keys.KEYS}
     keymap = {str(k): str(v) for k, v in wanted.items()}
     problems += [f"{name}: {message}" for message in keys.clashes(keymap)]
-    notify = value.get("notify", True)
+    notify = value.get("notify", "auto")
+    if isinstance(notify, bool):
+        notify = "auto" if notify else "off"
+    if notify not in NOTIFY:
+        problems.append(f"{name}: notify is one of {', '.join(NOTIFY)}, not {notify!r}")
+        notify = "auto"
     return Config(
         theme=str(value.get("theme", theme.DEFAULT)),
         keys={k: v for k, v in keymap.items() if k in known},
-        notify=notify if isinstance(notify, bool) else True,
+        notify=notify,
         problems=tuple(problems),
     )
 

@@ -103,7 +103,7 @@ def make_app(
 
     def make(until: str = "done", *, runs: Path | None = None, **more: Any) -> PruneApp:
         fake = FakeEngine(until)
-        settings = more.pop("settings", config.Config(notify=False))
+        settings = more.pop("settings", config.Config(notify="off"))
         app = PruneApp(
             runs or tmp_path / "runs", feed_factory=lambda _: fake, presets=presets, settings=settings,
             memory=tmp_path / "state.json", **more,

@@ -7,9 +7,9 @@ def test_without_a_file_the_defaults(tmp_path):
 
 def test_what_the_user_set(tmp_path):
     file = tmp_path / "config.yaml"
-    file.write_text("theme: paper\nkeys: {run.stop: X}\nnotify: no way\n")
+    file.write_text("theme: paper\nkeys: {run.stop: X}\nnotify: bell\n")
     found = config.load(file)
-    assert (found.theme, found.keys, found.notify, found.problems) == ("paper", {"run.stop": "X"}, True, ())
+    assert (found.theme, found.keys, found.notify, found.problems) == ("paper", {"run.stop": "X"}, "bell", ())
 
 
 def test_mistakes_are_said_and_not_fatal(tmp_path):
@@ -22,6 +22,17 @@ def test_mistakes_are_said_and_not_fatal(tmp_path):
     for broken in ("[1", "just words", "keys: 3"):
         file.write_text(broken)
         assert config.load(file).problems
+
+
+def test_notify_is_a_word_or_yes_and_no(tmp_path):
+    file = tmp_path / "config.yaml"
+    for said, meant in (("true", "auto"), ("false", "off"), ("off", "off"), ("auto", "auto")):
+        file.write_text(f"notify: {said}\n")
+        assert config.load(file) == config.Config(notify=meant)
+    file.write_text("notify: no way\n")
+    found = config.load(file)
+    assert found.notify == "auto"
+    assert found.problems == ("config.yaml: notify is one of auto, bell, off, not 'no way'",)
 
 
 def test_what_is_remembered(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -241,7 +242,7 @@ class SessionsScreen(Screen[None]):
 
         def answered(kind: str | None) -> None:
             if kind in {made for _, _, made in FORMATS}:
-                begin(self.app, lambda: self._make(Path(run.folder), kind, session), group="export")
+                begin(self.app, partial(self._make, Path(run.folder), kind, session), group="export")
             elif kind:
                 self._try(lambda: history.export(session, Path(run.folder), kind), f"written into {run.folder}/exports")
 
