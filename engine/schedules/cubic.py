@@ -39,7 +39,9 @@ class Cubic:
         end = final if self.final is None else self.final
         if step >= last:
             return end
-        left = 1.0 - (max(step, first) - first) / (last - first)
+        if step <= first:  # also where t0 = t1
+            return self.initial
+        left = 1.0 - (step - first) / (last - first)
         return float(end + (self.initial - end) * left**self.power)
 
     def span(self, total_steps: int | None) -> tuple[int, int]:

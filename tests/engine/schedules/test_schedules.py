@@ -31,6 +31,12 @@ def test_cubic_ends_at_its_end_whatever_the_frequency():
     assert make("schedule", "cubic", {"begin": 0, "end": 500}).events(200) == (0, 100, 200)  # training ends first
 
 
+def test_cubic_of_one_moment():
+    curve = engine.schedule("cubic", initial=0.2, final=0.5, begin=10, end=10)
+    assert [curve(t) for t in (0, 9, 10, 11)] == [0.2, 0.2, 0.5, 0.5]
+    assert curve.events() == (10,)
+
+
 def test_shares_are_decimals_and_steps_are_whole():
     one_step = make("schedule", "cubic", {"begin": 0, "end": 1})
     all_of_it = make("schedule", "cubic", {"begin": 0, "end": 1.0})
