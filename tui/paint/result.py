@@ -7,8 +7,10 @@ from typing import Any
 
 from engine.session import Session
 from tui.paint import numbers as n
+from tui.paint import sweep
 from tui.paint.figures import dig
-from tui.paint.lines import Line, left, line, right, wrap
+from tui.paint.lines import Line, left, line, middle, right, wrap
+from tui.paint.marks import spark
 from tui.paint.tables import table
 
 
@@ -18,13 +20,24 @@ def paint(session: Session, width: int) -> list[Line]:
         return []
     ended = session.pruned or session.state == "done"
     out = [_cells(row, width) for row in _comparison(session)] if ended else []
+    out += _certainty(session, width)
     out += _surgery(session, width)
     for note in dict.fromkeys((*session.warnings, *_strings(session.pruned.get("skipped")))):
         out += wrap(f"! {note}", width, style="warning", most=3, indent=" ")
-    for name, value in session.results.items():
+    ordered = sorted(session.results.items(), key=lambda item: item[0] != "sweep")
+    for name, value in ordered:
         if name.startswith("histogram"):
             continue  # drawn in the layer's own screen
-        out += [line(""), line((f" {name.replace('_', ' ')}", "heading")), *table(value, width)]
+        out += [line(""), line((f" {name.replace('_', ' ')}", "heading"))]
+        if name == "sweep" and sweep.is_sweep(value):
+            out += sweep.table(value, session.metric.name, width)
+        elif name == "sensitivity" and isinstance(value, Mapping) and (rows := sweep.of_sensitivity(value)):
+            out += sweep.chart(rows, str(value.get("metric") or "accuracy"), width, 10)
+            out += sweep.table(rows, str(value.get("metric") or "accuracy"), width)
+        elif name == "column_norms" and isinstance(value, Mapping):
+            out += _spreads(value, width)
+        else:
+            out += table(value, width)
     if session.files:
         out.append(line(""))
         out += [line((f" {left(name, 16)}", "quiet"), what) for name, what in session.files.items()]
@@ -72,6 +85,29 @@ def _comparison(session: Session) -> list[tuple[str, str, str, str, str]]:
     return out
 
 
+def _certainty(session: Session, width: int) -> list[Line]:
+    """How sure the change is, and which classes paid for it."""
+    seen = dig(session.pruned, "comparison.accuracy")
+    if not isinstance(seen, Mapping):
+        return []
+    low, high, samples = (n.known(seen.get(k)) for k in ("low", "high", "samples"))
+    if low is None or high is None:
+        return []
+    inputs = f" ({samples:,.0f} test inputs)" if samples else ""
+    out = wrap(f"the change is between {n.change(low)} and {n.change(high)}, with 95 % confidence{inputs}", width,
+               style="quiet", indent=" ")  # fmt: skip
+    rows = dig(session.pruned, "comparison.classes")
+    losses = [
+        (change, str(row.get("label")))
+        for row in (rows if isinstance(rows, list | tuple) else ())
+        if isinstance(row, Mapping) and (change := n.known(dig(row, "recall.difference"))) is not None and change < 0
+    ]
+    if losses:
+        worst = ", ".join(f"class {label} {n.change(change)}" for change, label in sorted(losses)[:4])
+        out += wrap(f"who paid: {worst}", width, style="quiet", indent=" ")
+    return out
+
+
 def _latency(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str, str, str]]:
     rows = before.get("latency") or dig(after, "reference.latency") or ()
     old = {r.get("batch_size"): r for r in rows if isinstance(r, Mapping)}
@@ -100,12 +136,36 @@ def _surgery(session: Session, width: int) -> list[Line]:
         return []
     out: list[Line] = []
     if surgery.rows:
-        out += [line(""), line((" layers made smaller", "heading")), *table(list(surgery.rows), width)]
+        rows = [_smaller_layer(row) for row in surgery.rows]
+        out += [line(""), line((" layers made smaller", "heading")), *table(rows, width)]
     out += [
         row
         for key, why in surgery.skipped.items()
         for row in wrap(f"{key}: {why}", width, style="quiet", most=2, indent=" ")
     ]
+    return out
+
+
+def _smaller_layer(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A layer's row of a surgery with before and after in one column."""
+    out = {"layer": row.get("layer", "")}
+    for title, key in (("units", "units"), ("parameters", "params"), ("FLOPs", "flops")):
+        old, new = row.get(f"{key}_before"), row.get(f"{key}_after")
+        out[title] = n.count(new) if old == new else f"{n.count(old)} → {n.count(new)}"
+    return out
+
+
+def _spreads(value: Mapping[str, Any], width: int) -> list[Line]:
+    """Histograms of column norms, one line a layer: from 0 to the largest, with mean and largest printed."""
+    out: list[Line] = []
+    for layer, part in value.items():
+        counts = [n.known(v) or 0.0 for v in part.get("counts") or ()] if isinstance(part, Mapping) else []
+        if not counts:
+            continue
+        said = f"  mean {n.any_number(part.get('mean'))}, up to {n.any_number(part.get('top'))}"
+        room = max(4, min(len(counts), width - 14 - len(said)))
+        drawn = spark(counts, room, low=0.0)[0]
+        out.append(line((f" {left(middle(str(layer), 12), 12)} ", "quiet"), (drawn, "pruned"), (said, "")))
     return out
 
 

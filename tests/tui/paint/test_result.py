@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from engine.session import Session
+from tui.paint.lines import length, plain
+from tui.paint.result import paint
+
+COMPARISON = {
+    "agreement": 0.95,
+    "accuracy": {"difference": -0.03, "low": -0.05, "high": -0.01, "samples": 360},
+    "classes": [
+        {"label": 0, "recall": {"difference": 0.02}},
+        {"label": 7, "recall": {"difference": -0.2}},
+        {"label": 3, "recall": {"difference": -0.1}},
+    ],
+}
+
+
+@pytest.mark.parametrize("width", [30, 60, 110])
+def test_the_interval_and_who_paid_are_said_worst_first(width: int) -> None:
+    session = Session(state="done", pruned={"metric": {"value": 0.9}, "comparison": COMPARISON})
+    rows = paint(session, width)
+    text = " ".join(" ".join(map(plain, rows)).split())
+    assert "between -.050 and -.010, with 95 % confidence (360 test inputs)" in text
+    assert "who paid: class 7 -.200, class 3 -.100" in text
+    assert "class 0" not in text
+    assert all(length(row) <= width for row in rows)
+
+
+@pytest.mark.parametrize("accuracy", [None, {"low": "nan", "high": 1.0}, {}])
+def test_without_an_interval_nothing_is_said(accuracy: object) -> None:
+    session = Session(state="done", pruned={"metric": {"value": 0.9}, "comparison": {"accuracy": accuracy}})
+    assert "confidence" not in " ".join(map(plain, paint(session, 80)))
