@@ -17,7 +17,7 @@ COMPARISON = {
 }
 
 
-@pytest.mark.parametrize("width", [30, 60, 110])
+@pytest.mark.parametrize("width", [44, 60, 110])
 def test_the_interval_and_who_paid_are_said_worst_first(width: int) -> None:
     session = Session(state="done", pruned={"metric": {"value": 0.9}, "comparison": COMPARISON})
     rows = paint(session, width)
