@@ -128,27 +128,15 @@ class PruneApp(App[int]):
         return f"{side.words if side else ''}   {os.cpu_count() or 1} CPU".strip()
 
     def _watch(self) -> None:
+        from tui import notifying
+
         for screen in self.screen_stack:
             if isinstance(screen, PresetsScreen) and screen.is_mounted:
                 screen.update_top()
         for run in self.desk.ended():
-            self._tell_of(run)
+            notifying.tell(self, run, self.settings.notify)
             if getattr(self.screen, "live", None) is not run:
                 self.say(f"{run.session.name}: {run.lost or run.session.state}")
-
-    def _tell_of(self, run: LiveRun) -> None:
-        """Outside the screen: a run has ended, while one looked elsewhere perhaps."""
-        from tui import notifying
-
-        if self.settings.notify != "off" and notifying.worth_it(run):
-            how, words = self.settings.notify, notifying.words(run)
-            tell = partial(notifying.notify, words, how, write=self._write, bell=self.bell)
-            begin(self, tell, group="notify")
-
-    def _write(self, text: str) -> None:
-        """To the terminal, through the driver that writes the frames: nothing can come in between."""
-        if self._driver is not None and not self.is_headless:
-            self._driver.write(text)
 
     # ---- runs ------------------------------------------------------------------------------------------------------
 
@@ -245,6 +233,12 @@ class PruneApp(App[int]):
         from tui.screens.help import Help
 
         self.push_screen(Help(getattr(self.screen, "scope", "app")))
+
+    def action_jump(self) -> None:
+        """A letter at every panel."""
+        from tui.screens import jump
+
+        jump.begin(self.screen)
 
     def action_next_theme(self) -> None:
         """The next of our themes."""

@@ -121,7 +121,7 @@ KEYS: tuple[Key, ...] = (
     Key("sessions.back", "escape", "back", "back", "Back to the presets.", face="esc"),
     Key("configure.change", "enter", "edit", "edit", "Edit the value, or choose from a list."),
     Key("configure.less", "left,h", "step(-1)", "before", "The choice or number before.", shown=False, face="←"),
-    Key("configure.more", "right,l", "step(1)", "after", "The choice or number after.", face="←→"),
+    Key("configure.more", "right,l", "step(1)", "change", "The choice or number after.", face="←→"),
     Key("configure.card", "i", "card", "card", "What each part does: formula, source, when to use it.", shown=False),
     Key("configure.run", "ctrl+r", "run", "run", "Run the recipe as it stands.", face="^r"),
     Key("configure.save", "ctrl+s", "save", "save", "Save it as a preset of your own.", face="^s"),
@@ -138,6 +138,9 @@ KEYS: tuple[Key, ...] = (
     Key("list.page_up", "pageup,ctrl+u", "page(-1)", "page up", "A page up.", shown=False),
     Key("app.theme", "t", "next_theme", "theme", "The next theme.", shown=False),
     Key("app.help", "question_mark,f1", "help", "help", "What can be done here.", face="?"),
+    Key(
+        "app.jump", "ctrl+o", "jump", "jump", "A letter at every panel; pressing it goes there.", shown=False, face="^o"
+    ),
     Key("app.palette", "ctrl+p", "command_palette", "palette", "Find anything by typing.", shown=False, face="^p"),
     Key("app.quit", "q,ctrl+q", "quit", "quit", "Quit; a run that is going can be stopped or left running."),
 )

@@ -9,12 +9,16 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
+
+from textual.app import App
 
 from engine.session import Session
 from tui.live import LiveRun
 from tui.paint import numbers as n
 from tui.paint.lines import clean
+from tui.working import begin
 
 How = Literal["auto", "bell", "off"]
 RECENT = 60.0  # seconds: what ended longer ago was opened, not waited for
@@ -63,6 +67,19 @@ def command(title: str, body: str, env: Mapping[str, str]) -> list[str]:
         return ["osascript", "-e", script, title, body] if shutil.which("osascript") else []
     there = (env.get("DISPLAY") or env.get("WAYLAND_DISPLAY")) and shutil.which("notify-send")
     return ["notify-send", "--app-name=prune-tui", "--", title, body] if there else []
+
+
+def tell(app: App[Any], live: LiveRun, how: How) -> None:
+    """A run has ended, while one looked elsewhere perhaps: tells it outside the screen, beside the painting."""
+    if how == "off" or not worth_it(live):
+        return
+
+    def write(text: str) -> None:
+        # Through the driver that writes the frames: nothing can come in between.
+        if app._driver is not None and not app.is_headless:
+            app._driver.write(text)
+
+    begin(app, partial(notify, words(live), how, write=write, bell=app.bell), group="notify")
 
 
 async def notify(

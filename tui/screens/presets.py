@@ -10,6 +10,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.geometry import Size
 from textual.screen import Screen
+from textual.widget import Widget
 
 from tui import keys
 from tui.paint import page
@@ -221,6 +222,14 @@ class PresetsScreen(Screen[None]):
             target = "#list" if not self.query_one(Menu).has_focus else "#yaml" if self.has_class("-yaml") else "#words"
         self.call_after_refresh(self.query_one(target).focus)
 
+    def jump_to(self, target: Widget) -> None:
+        """Brings the list or a page to the front and gives it the keyboard."""
+        if target.id in ("words", "yaml"):
+            self.set_class(target.id == "yaml", "-yaml")
+        self.set_class(self.one and target.id in ("words", "yaml"), "-page")
+        self.call_after_refresh(self._page)
+        self.call_after_refresh(target.focus)
+
     def action_filter(self) -> None:
         """Opens the filter."""
         found = self.query("#filter")
@@ -234,9 +243,13 @@ class PresetsScreen(Screen[None]):
         box.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Narrows the list with each letter."""
+        """Narrows the list with each letter, and goes to what it names best."""
         self.words = event.value
         self._list()
+        typed, shown = self.words.strip().lower(), [key for key in self.query_one(Menu).keys if key]
+        if typed and shown:
+            named = [key for key in shown if key.lower().startswith(typed)]
+            self.query_one(Menu).choose((named or shown)[0])
 
     def on_input_submitted(self) -> None:
         """The list takes the keyboard."""

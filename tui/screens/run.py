@@ -10,12 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
+from textual.widget import Widget
 
 from engine.errors import PruneError
 from engine.session import Session
 from tui import keys
 from tui.live import LiveRun
-from tui.paint import curves, figures, heading, result, tables
+from tui.paint import curves, figures, heading, result, sweep, tables
 from tui.paint.lines import Line, line, wrap
 from tui.widgets.keybar import KeyBar
 from tui.widgets.lines import Lines
@@ -133,6 +134,8 @@ class RunScreen(Screen[None]):
         for name in PANELS:
             panel = self.query_one(f"#{name}", Lines)
             lines = self._lines(name, session, panel)
+            if name == "epochs":  # a sweep has points instead
+                panel.set_class("sweep" in session.results and not lines, "-empty")
             if name == "result":
                 panel.set_class(not lines, "-empty")
                 self.query_one("#layers").set_class(bool(lines), "-less")
@@ -148,6 +151,10 @@ class RunScreen(Screen[None]):
 
     def _lines(self, name: str, session: Session, panel: Lines) -> list[Line]:
         width = max(20, panel.scrollable_content_region.width)
+        points = session.results.get("sweep") or ()
+        if name == "live" and sweep.is_sweep(points) and not session.epochs:
+            drawn = sweep.chart(points, session.metric.name, width, panel.size.height if self.has_class("-one") else 16)
+            return drawn or [line((" no point has been measured yet", "quiet"))]
         if name == "live":
             count = len(curves.series(session)) * (2 if self.view.overlay else 1)
             roomy = self.has_class("-wide") and count < 6
@@ -199,6 +206,11 @@ class RunScreen(Screen[None]):
         self.tick(force=True)
         self.query_one(f"#{self.shown}").focus()
 
+    def jump_to(self, target: Widget) -> None:
+        """Brings a panel to the front and gives it the keyboard."""
+        self._look_at(str(target.id))
+        self.call_after_refresh(self._focus_shown)
+
     def action_zoom(self) -> None:
         """One panel alone, and back."""
         if not self.zoomed and self.focused is not None and self.focused.id in PANELS:
@@ -213,7 +225,7 @@ class RunScreen(Screen[None]):
 
     def action_freeze(self) -> None:
         """Stops the picture, or lets it catch up."""
-        self.frozen = self.live.session if self.frozen is None else None
+        self.frozen = self.live.session if self.frozen is None and self.live.going else None
         self.tick(force=True)
 
     def action_stop(self) -> None:
