@@ -90,9 +90,9 @@ class Field(msgspec.Struct, frozen=True):
         assert self.param is not None
         low, high = self.param.low, self.param.high
         bounds = (
-            f"{low:g} to {high:g}"
+            f"{bound(low)} to {bound(high)}"
             if low is not None and high is not None
-            else f"from {low:g}"
+            else f"from {bound(low)}"
             if low is not None
             else ""
         )
@@ -122,8 +122,14 @@ def check(values: Plain) -> tuple[Recipe | None, tuple[str, ...]]:
 
 
 def fields(values: Plain) -> list[Field]:
-    """All lines of the form, in the order of a recipe."""
+    """All lines of the form: first how it is pruned, which is what one came to change."""
     out = [Field(path, p.name, 0, get(values, path), param=p) for path, p in _TOP]
+    if isinstance(values.get("prune"), dict):
+        for at, kind in enumerate(_SENTENCE):
+            out += _part(values, ("prune", kind), kind, kind, heading="" if at else "pruning")
+        repairs = values["prune"].get("repair") or []
+        for at in range(len(repairs) + 1):
+            out += _part(values, ("prune", "repair", at), "repair", "repair" if not at else "then repair")
     out += _part(values, ("data",), "data", "data", heading="network")
     out += _part(values, ("model",), "model", "model")
     out += [
@@ -132,12 +138,6 @@ def fields(values: Plain) -> list[Field]:
     ]
     out += _part(values, ("train", "optimizer"), "optimizer", "optimizer")
     out += _part(values, ("train", "learning_rate"), "learning_rate", "learning rate")
-    if isinstance(values.get("prune"), dict):
-        for at, kind in enumerate(_SENTENCE):
-            out += _part(values, ("prune", kind), kind, kind, heading="" if at else "pruning")
-        repairs = values["prune"].get("repair") or []
-        for at in range(len(repairs) + 1):
-            out += _part(values, ("prune", "repair", at), "repair", "repair" if not at else "then repair")
     return out + [
         Field(path, p.name, 0, get(values, path), param=p, heading="" if at else "the rest")
         for at, (path, p) in enumerate(_END)
@@ -217,6 +217,11 @@ def said(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{k}: {said(v)}" for k, v in value.items()) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def bound(value: float) -> str:
+    """A bound as one would write it: 1,000,000 and not 1e+06."""
+    return f"{int(value):,}" if value == int(value) else f"{value:g}"
 
 
 def get(values: Plain, path: Path) -> Any:

@@ -82,7 +82,7 @@ def story(*, until: str = "done", name: str = "gradual-global") -> list[Message]
         out.append(event(seq=seq, time=now, **fields))
 
     recipe = {**RECIPE, "name": name}
-    say(Started, run=f"2026-11-22T14-02-11-{name}", recipe=recipe, epochs=23, target="sparsity", target_value=0.9,
+    say(Started, run=f"2026-11-22T14-02-11-{name}", recipe=recipe, epochs=15, target="sparsity", target_value=0.9,
         environment={"tensorflow": "2.21.0"})  # fmt: skip
     say(PhaseBegan, phase="loading", words="digits: 1,078 / 359 / 360 examples")
     say(LayersSeen, layers=layers(0), counts=counts(0))

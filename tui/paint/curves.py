@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from engine.events import EpochEnded, as_float
 from engine.session import Session
 from tui.paint import numbers as n
-from tui.paint.lines import Line, left, line, right
+from tui.paint.lines import Line, left, line, middle, right
 from tui.paint.marks import bounds, logarithms, place, smooth, spark, widen
 
-LABEL = 10
+LABEL = 10  # cells; wider, up to the longest, where a method's own series have long names
+LONGEST = 16
 NUMBER = 8
 
 
@@ -73,7 +74,7 @@ def series(session: Session) -> list[Series]:
     glyphs = "◆▼◇△□"
     for at, name in enumerate(names):
         values = [as_float(row.series.get(name)) for row in session.epochs]
-        out.append(Series(name.replace("_", " "), glyphs[at % len(glyphs)], "", values, n.any_number))
+        out.append(Series(_label(name), glyphs[at % len(glyphs)], "", values, n.any_number))
     return out
 
 
@@ -90,8 +91,9 @@ def paint(session: Session, width: int, height: int, view: View) -> list[Line]:
     room = height - (view.cursor is not None)
     gap = room >= 3 * wanted - 1
     tall_rows = max(1, min(8, (room + gap) // max(1, wanted) - gap))
-    expected = max(points(session), session.planned_epochs - len(session.control) if session.epochs else 0, 1)
-    times = max(1, (width - LABEL - NUMBER - 5) // expected)
+    expected = max(points(session), session.planned_epochs if session.epochs else session.phase_epochs, 1)
+    label = min(LONGEST, max(LABEL, *(len(s.label) for s in told)))
+    times = max(1, (width - label - NUMBER - 5) // expected)
     out: list[Line] = []
     if view.cursor is not None:
         rows = session.epochs or session.control
@@ -100,16 +102,16 @@ def paint(session: Session, width: int, height: int, view: View) -> list[Line]:
     for one in told:
         if gap and out:
             out.append(line(""))
-        out += _rows(one, width, tall_rows, view, times)
+        out += _rows(one, width, tall_rows, view, times, label)
         if one.label in others:
             earlier = others[one.label]
             quiet = Series("  earlier", "┊", "quiet", earlier.values, one.said, one.loss, one.low, one.high)
-            out += _rows(quiet, width, tall_rows, view, times)
+            out += _rows(quiet, width, tall_rows, view, times, label)
     return out
 
 
-def _rows(one: Series, width: int, rows: int, view: View, times: int) -> list[Line]:
-    room = max(4, width - LABEL - NUMBER - 5)
+def _rows(one: Series, width: int, rows: int, view: View, times: int, label: int) -> list[Line]:
+    room = max(4, width - label - NUMBER - 5)
     values = logarithms(one.values) if view.log and one.loss else one.values
     if view.smoothing:
         values = smooth(values, view.smoothing)
@@ -120,7 +122,7 @@ def _rows(one: Series, width: int, rows: int, view: View, times: int) -> list[Li
     out: list[Line] = []
     for index, row in enumerate(text):
         last = index == len(text) - 1
-        name = f" {one.glyph} {left(one.label, LABEL)}" if last else " " * (LABEL + 3)
+        name = f" {one.glyph} {left(one.label, label)}" if last else " " * (label + 3)
         chart: Sequence[tuple[str, str]] = [(row, one.style)]
         if mark >= 0:
             chart = [
@@ -132,6 +134,16 @@ def _rows(one: Series, width: int, rows: int, view: View, times: int) -> list[Li
             (((name), one.style if last else ""), *chart, (right(number, NUMBER) if last else " " * NUMBER, "strong"))
         )
     return out
+
+
+def _label(name: str) -> str:
+    """`mean_column_norm dense_1` as `norm dense_1`: the layer's name must not be cut, and stays as it is."""
+    words, _, layer = name.partition(" ")
+    words = words.replace("_", " ")
+    if not layer:
+        return words
+    short = {"mean column norm": "norm", "pq index": "PQ"}.get(words, words)
+    return f"{short} {middle(layer, LONGEST - len(short) - 1)}"
 
 
 def _column(rows: Sequence[EpochEnded], pick: Callable[[EpochEnded], object]) -> list[float]:

@@ -11,6 +11,16 @@ from tui.paint import numbers as n
 from tui.paint.lines import Line, columns, cut, line
 from tui.paint.marks import tall
 
+_DECIDES = {  # who says how far, where no sparsity was asked for
+    "pq_index": "the PQ Index decides",
+    "column_norm": "column norms decide",
+    "accuracy_drop": "accuracy decides",
+    "epsilon": "the error decides",
+    "flops": "until the FLOPs fit",
+    "size": "until the size fits",
+    "latency": "until the time fits",
+}
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -54,8 +64,29 @@ def theory(session: Session) -> float | None:
 
 
 def figures(session: Session) -> tuple[Figure, ...]:
-    """Sparsity, accuracy, size, speed."""
+    """Sparsity, accuracy, size, speed; of a sweep that goes on those of its newest point."""
+    rows = session.results.get("sweep")
+    if rows and not session.pruned and not session.epochs and isinstance(rows[-1], Mapping):
+        return _newest_point(session, rows[-1])
     return (_sparsity(session), _accuracy(session), _size(session), _speed(session))
+
+
+def _newest_point(session: Session, row: Mapping[str, Any]) -> tuple[Figure, ...]:
+    metric = session.metric.name
+    now, dense = n.known(row.get(metric)), n.known(row.get("dense"))
+    speeds = [n.known(v) for k, v in row.items() if k.startswith("speed-up")]
+    asked = row.get("asked")
+    kind = str(row.get("granularity") or "newest point")
+    return (
+        Figure("SPARSITY", kind, n.percent(row.get("sparsity")), f"of {n.share(asked)}" if asked is not None else "",
+               "", "pruned"),
+        Figure(metric.replace("_", " ").upper(), "test", n.metric(now),
+               n.change(now - dense) if now is not None and dense is not None else "",
+               f"dense {n.metric(dense)}" if dense is not None else "", "accuracy"),
+        Figure("SIZE", "packed", n.size(row.get("bytes")), "", "", "strong"),
+        Figure("SPEED", "measured", n.times(next((v for v in reversed(speeds) if v is not None), None)), "", "",
+               "strong"),
+    )  # fmt: skip
 
 
 def _sparsity(session: Session) -> Figure:
@@ -66,7 +97,7 @@ def _sparsity(session: Session) -> Figure:
     what = "of the units" if session.denominator == "units" else "of the weights"
     if session.target_value is not None:
         return Figure("SPARSITY", session.denominator, value, f"of {n.share(session.target_value)}", "", "pruned")
-    goal = f"until {session.target.replace('_', ' ')}" if session.target else ""
+    goal = _DECIDES.get(session.target, "")
     return Figure("SPARSITY", session.denominator, value, goal or what, "", "pruned")
 
 
@@ -85,8 +116,9 @@ def _accuracy(session: Session) -> Figure:
 
 def _size(session: Session) -> Figure:
     packed = n.known(dig(session.pruned, "counts.bytes_compressed"))
-    whole = n.known(dig(session.dense, "counts.bytes_raw")) or n.known(
-        dig(session.pruned, "reference.counts.bytes_raw")
+    # Packed beside packed: what packing alone gains is not pruning's to claim.
+    whole = n.known(dig(session.dense, "counts.bytes_compressed")) or n.known(
+        dig(session.pruned, "reference.counts.bytes_compressed")
     )
     if packed is not None:
         below = f"of {n.size(whole)}" if whole else ""

@@ -31,11 +31,15 @@ def share(live: LiveRun) -> float:
     session = live.session
     if session.state == "done":
         return 1.0
-    done = float(len(session.epochs) + len(session.control))
+    # The plan does not count the dense control; one that was kept from before costs nothing.
+    control = 0 if session.cached_dense else len(session.control)
+    done = float(len(session.epochs) + control)
     progress = session.progress
     if live.within and progress is not None and progress.steps:
         done += progress.step / progress.steps
-    planned = max(session.planned_epochs, len(session.epochs) + len(session.control))
+    if control and not session.epochs and session.state == "training":
+        control = max(control, session.phase_epochs)
+    planned = max(session.planned_epochs, len(session.epochs)) + control if session.planned_epochs else 0
     told = n.known(progress.share) if progress is not None else None
     return min(0.99, done / planned) if planned else min(0.99, told or 0.0)
 

@@ -72,7 +72,7 @@ def any_number(value: Any) -> str:
         return DASH
     if number == int(number) and abs(number) < 1e7:
         return f"{int(number):,}"
-    return f"{number:.4g}"
+    return f"{number:,.0f}" if 1000 <= abs(number) < 1e7 else f"{number:.4g}"
 
 
 def count(value: Any) -> str:

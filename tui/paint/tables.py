@@ -135,16 +135,29 @@ def table(value: Any, width: int, *, most: int = 60) -> list[Line]:
 
 
 def _grid(rows: Sequence[Mapping[str, Any]], width: int, most: int) -> list[Line]:
+    """As many columns as fit whole; the others are named, never cut."""
     names = list(dict.fromkeys(k for row in rows for k in row))
-    cells = [[cut_value(row.get(k)) for k in names] for row in rows[:most]]
-    widths = [max(len(_title(k)), *(len(c[i]) for c in cells)) for i, k in enumerate(names)]
-    out = [
-        cut(line((" " + "  ".join(right(_title(k), w) for k, w in zip(names, widths, strict=True)), "heading")), width)
-    ]
-    out += [cut(line(" " + "  ".join(right(c, w) for c, w in zip(row, widths, strict=True))), width) for row in cells]
+    nested = {k for k in names if any(isinstance(row.get(k), Mapping | list | tuple) for row in rows)}
+    names = sorted(names, key=lambda k: k in nested)  # a column of mappings is wide, and the last to be read
+    cells = {k: [_cell(k, row.get(k)) for row in rows[:most]] for k in names}
+    widths = {k: max(len(_title(k)), *map(len, cells[k])) for k in names}
+    shown: list[str] = []
+    for name in names:
+        if 1 + sum(widths[k] + 2 for k in (*shown, name)) - 2 <= width or not shown:
+            shown.append(name)
+    out = [cut(line((" " + "  ".join(right(_title(k), widths[k]) for k in shown), "heading")), width)]
+    for at in range(len(rows[:most])):
+        out.append(cut(line(" " + "  ".join(right(cells[k][at], widths[k]) for k in shown)), width))
+    if len(shown) < len(names):
+        words = f"in session.yaml: {', '.join(_title(k) for k in names if k not in shown)}"
+        out += wrap(words, width, style="quiet", most=2, indent=" ")
     if len(rows) > most:
         out.append(line((f" and {len(rows) - most} more rows, in session.yaml", "quiet")))
     return out
+
+
+def _cell(name: str, value: Any) -> str:
+    return n.percent(value) if name == "sparsity" and n.known(value) is not None else cut_value(value)
 
 
 def cut_value(value: Any) -> str:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from engine.session import Session
 from tui import keys
 from tui.live import LiveRun
 from tui.paint import numbers as n
-from tui.paint.lines import Line, left, line
+from tui.paint.lines import Line, left, line, wrap
 from tui.paint.marks import bar, spark
 from tui.paint.tables import layer_name
 from tui.widgets.panel import Panel
@@ -23,7 +24,7 @@ class LayerScreen(ModalScreen[str]):
     """Over the run; stays live. Gives back the key of the layer it ended at."""
 
     scope = "layer"
-    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("layer")]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("layer"), Binding("question_mark,f1", "app.help")]
     DEFAULT_CSS = """
     LayerScreen { align: center middle; background: $background 60%; }
     LayerScreen Panel {
@@ -94,12 +95,20 @@ def layer_lines(session: Session, key: str, width: int) -> list[Line]:
     told = [d for d in session.decisions if d.layer in (key, layer_name(key))]
     if told:
         out += [line(""), line(("what was decided", "heading"))]
-        out += [
-            line((f"{d.epoch:>4}  ", "quiet"), (left(d.verdict.replace("_", " "), 12), "strong"), d.words)
-            for d in told[-8:]
-        ]
+        out += [row for d in told[-8:] for row in _decision(d.epoch, d.verdict, _bare(d.words, layer_name(key)), width)]
     out += _histograms(session, key, width)
-    return [*out, line(""), line(("← → other layers   esc back", "quiet"))]
+    return [*out, line(""), line(("← → other layers   ? help   esc back", "quiet"))]
+
+
+def _bare(words: str, name: str) -> str:
+    """A decision's words without the epoch and the layer, which stand beside and above it."""
+    return re.sub(rf"^epoch \d+: (layer {re.escape(name)} )?", "", words)
+
+
+def _decision(epoch: int, verdict: str, words: str, width: int) -> list[Line]:
+    first, *rest = wrap(words, max(16, width - 18), most=3)
+    start = line((f"{epoch:>4}  ", "quiet"), (left(verdict.replace("_", " "), 12), "strong"), *first)
+    return [start, *(line(" " * 18, *more) for more in rest)]
 
 
 def _histograms(session: Session, key: str, width: int) -> list[Line]:
