@@ -61,10 +61,10 @@ def spread(values):
 
 
 def verdict(ours, chance):
-    """Clearly better: the means lie further apart than both deviations together."""
-    gap = statistics.mean(ours) - statistics.mean(chance)
-    noise = sum(statistics.stdev(v) for v in (ours, chance)) if len(ours) > 1 else 0.0
-    return f"{gap:+.3f} {'better' if gap > noise else 'NOT CLEAR'}"
+    """Clearly better: by more than the deviation of the gaps. A seed's two runs share dense model and order of data."""
+    gaps = [a - b for a, b in zip(ours, chance, strict=True)]
+    noise = statistics.stdev(gaps) if len(gaps) > 1 else 0.0
+    return f"{statistics.mean(gaps):+.3f} +- {noise:.3f} {'better' if statistics.mean(gaps) > noise else 'NOT CLEAR'}"
 
 
 def main():
@@ -83,7 +83,7 @@ def main():
     kept = {}
     if asked.keep and asked.keep.exists():
         kept = dict(json.loads(line) for line in asked.keep.read_text().splitlines())
-    print(f"{'preset':20} {'dense':14} {'sparsity':>8} {'test':14} {'random':14} {'':16} {'seconds':>7}")
+    print(f"{'preset':20} {'dense':14} {'sparsity':>8} {'test':14} {'random':14} {'':25} {'seconds':>7}")
     for name in asked.presets or paths():
         recipe = engine.load_recipe(name)
         if recipe.prune is None or (not asked.presets and recipe.family in OWN):
@@ -99,7 +99,7 @@ def main():
         words = verdict(ours, theirs) if theirs else "is a control"
         sparsity = rows[0]["sparsity"]
         print(
-            f"{name:20} {dense} {sparsity:>8.1%} {spread(ours)} {spread(theirs)} {words:16} {seconds:>7.1f}", flush=True
+            f"{name:20} {dense} {sparsity:>8.1%} {spread(ours)} {spread(theirs)} {words:25} {seconds:>7.1f}", flush=True
         )
 
 

@@ -4,7 +4,7 @@ columns: mean and deviation at ten percentiles, three timings, and each sentence
     PRUNE_TUI_DATA=FOLDER python tests/benchmarks/seed_table.py [--seeds 3] [--epochs 10] [--set KEY=VALUE ...]
 
 MLP 784-1000-1000-500-200-10 without biases, ReLU, Adam 1e-3, batch 64, 10 epochs, no fine-tuning. FOLDER holds
-mnist.npz. The table comes as Markdown. Times are of one batch of 64, medians over seeds of the run's own interleaved medians.
+mnist.npz. The table comes as Markdown. Times are of one batch of 64: medians over seeds of each run's own medians.
 """
 
 from __future__ import annotations
