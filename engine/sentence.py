@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Mapping
 from typing import Any
 
 from engine import catalog
 from engine.recipe import Part, Prune, Recipe
+
+_ASKED = "prune.target.sparsity"
 
 
 def phrase(kind: catalog.Kind, part: Part) -> str:
@@ -27,12 +30,12 @@ def sentence(recipe: Recipe) -> str:
         f"Score {phrase('granularity', prune.granularity)} by {phrase('criterion', prune.criterion)}",
         f"choose {phrase('scope', prune.scope)}",
         "in rounds" if _sized_by_target(prune) else phrase("schedule", prune.schedule),
-        phrase("target", prune.target),
+        "until the share in turn is gone" if _ASKED in recipe.sweep else phrase("target", prune.target),
     ]
     repairs = [phrase("repair", repair) for repair in prune.repair]
     then = f"; then {', then '.join(repairs)}" if repairs else "; repair nothing"
-    points = "".join(f" For each {key.rpartition('.')[2]} of {_points(v)}." for key, v in recipe.sweep.items())
-    return f"{', '.join(steps)}{then}.{points}"
+    points = " and ".join(f"each {key.rpartition('.')[2]} of {_points(v, key)}" for key, v in recipe.sweep.items())
+    return f"{', '.join(steps)}{then}.{f' Again for {points}.' if points else ''}"
 
 
 def _sized_by_target(prune: Prune) -> bool:
@@ -40,10 +43,13 @@ def _sized_by_target(prune: Prune) -> bool:
     return prune.target.name == "pq_index" and prune.target.get("baseline", "none") == "none"
 
 
-def _points(values: tuple[Any, ...]) -> str:
-    if all(isinstance(v, int | float | str) for v in values):
-        return ", ".join(map(str, values))
-    return f"{len(values)} kinds"
+def _points(values: tuple[Any, ...], key: str) -> str:
+    words = [
+        " with ".join(str(v) for v in value.values() if not isinstance(v, Mapping)) if isinstance(value, Mapping)
+        else value_in_words(value, is_share=key == _ASKED)
+        for value in values
+    ]  # fmt: skip
+    return ", ".join(filter(None, words)) if all(words) else f"{len(values)} kinds"
 
 
 def network(recipe: Recipe) -> str:

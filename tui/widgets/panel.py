@@ -32,6 +32,7 @@ class Panel(Lines, can_focus=True):
 
     def __init__(self, title: str, *, id: str | None = None, follow: bool = False) -> None:  # noqa: A002
         self.follow = follow
+        self._was: tuple[bool, object] = (True, None)  # at the end, in which size
         super().__init__(id=id, classes="panel")
         self.border_title = f" {title} " if title else ""
 
@@ -39,8 +40,11 @@ class Panel(Lines, can_focus=True):
         """Shows these lines."""
         grows = len(lines) != len(self.content)
         at_end = self.scroll_offset.y >= self.max_scroll_y - 1
+        resized = self._was[1] != self.size
+        at_end = at_end or (resized and self._was[0])  # a smaller panel is no reader who has scrolled away
+        self._was = (at_end, self.size)
         super().put(lines)
-        if self.follow and grows and at_end and self.is_mounted:
+        if self.follow and (grows or resized) and at_end and self.is_mounted:
             self.scroll_end(animate=False)
 
     def action_down(self) -> None:
