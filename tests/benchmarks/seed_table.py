@@ -28,6 +28,16 @@ OVERRIDES = {"data": {"name": "mnist"}, "model": {"name": "baseline_mlp"}}
 RUNTIMES = ["tensorflow", "tensorflow_sparse", "scipy"]
 
 
+def tell(event):
+    """One line a point on stderr: it takes minutes."""
+    from engine.events import Result
+
+    if isinstance(event, Result) and event.name == "sweep":
+        row = event.value[-1]
+        words = f"{row['granularity']} at {row['asked']:.0%}: {row.get('accuracy', 'failed')}"
+        print(f"  {words}", file=sys.stderr, flush=True)
+
+
 def measured(seeds, epochs, more):
     """Rows by (granularity, percentile), one a seed."""
     import engine
@@ -36,7 +46,7 @@ def measured(seeds, epochs, more):
     for seed in range(seeds):
         begun = time.perf_counter()
         given = {**OVERRIDES, "train.epochs": epochs, "measure.runtimes": RUNTIMES, **more, "seed": seed}
-        session = engine.run(engine.load_recipe("baseline", overrides=given))
+        session = engine.run(engine.load_recipe("baseline", overrides=given), on_event=tell)
         for row in session.results["sweep"]:
             rows.setdefault((row["granularity"], row["asked"]), []).append(row)
         print(f"seed {seed}: {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
