@@ -40,11 +40,12 @@ class Code:
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """One line of a plot: its name and its points, not-finite ones left out."""
+    """One line of a plot: its name and its points, not-finite ones left out; marks alone where not `joined`."""
 
     name: str
     points: tuple[tuple[float, float], ...]
     dashed: bool = False
+    joined: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,11 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 14, 34, 46
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#a58d00")
 
+_STYLE = (
+    "text{font:12px sans-serif;fill:#222}.title{font-weight:600}.end{text-anchor:end}"
+    ".middle{text-anchor:middle}.grid{stroke:#ddd}"
+)
+
 
 def svg(plot: Plot) -> str:
     """The plot as an SVG element; "" when it has no point to show."""
@@ -50,6 +55,18 @@ def svg(plot: Plot) -> str:
     return "".join([*parts, "</svg>"])
 
 
+def svg_file(plot: Plot) -> str:
+    """The plot as an SVG file that needs no page around it; "" when it has no point to show."""
+    drawn = svg(plot)
+    head, _, rest = drawn.partition(">")
+    if not drawn:
+        return ""
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n{head} width="{WIDTH}" height="{HEIGHT}"><style>{_STYLE}</style>'
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>{rest}\n'
+    )
+
+
 def ticks(low: float, high: float, *, most: int = 6) -> list[float]:
     """Round numbers from at or below `low` to at or above `high`: steps of 1, 2 or 5 times a power of ten."""
     if high - low < 1e-12 * max(1.0, abs(low), abs(high)):
@@ -72,11 +89,11 @@ def tick_label(value: float, all_ticks: Sequence[float], *, percent: bool = Fals
 
 
 def _line(line: Series, colour: str, across: object, up: object) -> list[str]:
-    place = [(across(x), up(y)) for x, y in sorted(line.points)]  # type: ignore[operator]
+    place = [(across(x), up(y)) for x, y in sorted(line.points, key=lambda p: p[0])]  # type: ignore[operator]
     dash = ' stroke-dasharray="6 4"' if line.dashed else ""
     drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in place)
-    parts = [f'<polyline fill="none" stroke="{colour}" stroke-width="2"{dash} points="{drawn}"/>']
-    if len(place) <= 40:
+    parts = [f'<polyline fill="none" stroke="{colour}" stroke-width="2"{dash} points="{drawn}"/>'] * line.joined
+    if len(place) <= 40 or not line.joined:
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{colour}"/>' for x, y in place]
     return parts
 

@@ -4,6 +4,7 @@ from tui import keys
 from tui.app import PruneApp
 from tui.screens.configure import ConfigureScreen
 from tui.screens.layer import LayerScreen
+from tui.screens.plots import PlotsScreen
 from tui.screens.presets import PresetsScreen
 from tui.screens.run import RunScreen
 from tui.screens.sessions import SessionsScreen
@@ -11,7 +12,7 @@ from tui.widgets.menu import Menu
 
 HOLDERS = {
     "app": PruneApp, "presets": PresetsScreen, "run": RunScreen, "sessions": SessionsScreen,
-    "configure": ConfigureScreen, "layer": LayerScreen, "list": Menu,
+    "configure": ConfigureScreen, "plots": PlotsScreen, "layer": LayerScreen, "list": Menu,
 }  # fmt: skip
 
 

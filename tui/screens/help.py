@@ -19,6 +19,8 @@ ABOUT: dict[str, str] = {
     "Leaving this screen does not stop the run. Freeze stops the picture, pause stops the run.",
     "sessions": "Everything that was run here, newest first. What is still going can be followed.",
     "configure": "Change a recipe part by part; the sentence above changes along. Nothing is saved until you save it.",
+    "plots": "One plot at a time, every number of it below. They are saved into the exports of the run, or into "
+    "plots in the folder of runs.",
     "layer": "One layer as it stands, and how its weights are spread before and after.",
 }
 

@@ -179,6 +179,8 @@ class RunScreen(Screen[None]):
         if self.live.going or self.live.starting:
             return key.id not in ("run.again", "run.resume")
         early = self.live.lost or self.live.session.state in ("failed", "stopped")
+        folder = self.live.folder
+        early = early and (folder is None or (folder / "checkpoint").exists())
         return key.id not in ("run.pause", "run.freeze", "run.stop") and (key.id != "run.resume" or bool(early))
 
     # ---- what can be done ------------------------------------------------------------------------------------------
@@ -292,6 +294,13 @@ class RunScreen(Screen[None]):
             self.app.say(f"There is no earlier session of {self.live.session.name} to compare with.")
         else:
             self._look(overlay=earlier)
+
+    def action_plots(self) -> None:
+        """Plots of this run, followed while it goes on."""
+        from tui import plots
+
+        folder = (self.live.folder or self.app.runs) / "exports" / "plots"
+        plots.show(self.app, self.live.session.name, lambda: plots.of_session(self.live.session), folder)
 
     def action_again(self) -> None:
         """Runs the same recipe once more."""

@@ -154,6 +154,16 @@ class SessionsScreen(Screen[None]):
         if self.chosen is not None:
             self.app.open_run(Path(self.chosen.folder))
 
+    def action_plots(self) -> None:
+        """Plots of the sessions that are shown."""
+        from tui import plots
+
+        made = plots.of_sessions(list(self.shown.values()))
+        if made:
+            plots.show(self.app, f"{len(self.shown):,} sessions", lambda: made, self.app.runs / "plots")
+        else:
+            self.app.say("There is nothing to plot yet: no session here was measured.")
+
     def action_sort(self) -> None:
         """The next order."""
         orders = list(history.SORTS)
