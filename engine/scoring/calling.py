@@ -77,6 +77,27 @@ def logits_of(output: Any) -> tuple[str, Any]:
 
 
 @contextmanager
+def whole_moments() -> Iterator[None]:
+    """While a graph is traced, `tf.nn.moments` (LayerNorm, GroupNorm) may be differentiated twice.
+
+    TensorFlow's own stops the gradient from the variance through the mean. That is 0, but its derivative is not: GraSP
+    of a Transformer would be wrong by some percent.
+    """
+    before = tf.nn.moments
+    tf.nn.moments = _moments
+    try:
+        yield
+    finally:
+        tf.nn.moments = before
+
+
+def _moments(x: Any, axes: Any, shift: Any = None, keepdims: bool = False, name: Any = None) -> Any:  # noqa: FBT001, FBT002
+    mean = tf.reduce_mean(x, axes, keepdims=True)
+    variance = tf.reduce_mean(tf.math.squared_difference(x, mean), axes, keepdims=True)
+    return (mean, variance) if keepdims else (tf.squeeze(mean, axes), tf.squeeze(variance, axes))
+
+
+@contextmanager
 def _precision(layer: keras.Layer, dtype: str) -> Iterator[None]:
     policy = layer._dtype_policy
     compute = getattr(policy, "compute_dtype", None)

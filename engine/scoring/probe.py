@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from engine.keys import layer_keys
 from engine.layout import Array, Kernel, kernels
-from engine.scoring.calling import call, floating, logits_of, weights_of
+from engine.scoring.calling import call, floating, logits_of, weights_of, whole_moments
 from engine.scoring.losses import Loss, total
 from engine.scoring.samples import Batch
 from engine.scoring.watching import Watch
@@ -104,7 +104,7 @@ class Probe:
         def build() -> Callable[..., Any]:
             @tf.function(reduce_retracing=True, autograph=False)
             def run(values: list[Any], tensors: Any, x: Any, y: Any, g: list[Any]) -> Any:
-                with tf.GradientTape(watch_accessed_variables=False) as outer:
+                with whole_moments(), tf.GradientTape(watch_accessed_variables=False) as outer:
                     outer.watch(values)
                     with tf.GradientTape(watch_accessed_variables=False) as inner:
                         inner.watch(values)
