@@ -32,8 +32,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         sparsity: achieved, in the target's denominator.
         metric: the main metric's name; `validation` its last value on validation data, `dense_metric` and
             `pruned_metric` its measured values.
-        bytes_packed: of the result, compressed. speedup: measured, of the result over the dense control, at the first
-            batch size.
+        bytes_packed: of the result, compressed. speedup: measured, of the result over the dense control, at the last
+            (largest) batch size, as the run's own screen has it.
     """
 
     run: str = ""
@@ -79,7 +79,7 @@ def summarise(session: Session) -> Summary:
         dense_metric=_found(session.dense, "metric", "value"),
         pruned_metric=_found(session.pruned, "metric", "value"),
         bytes_packed=_found(session.pruned, "counts", "bytes_compressed"),
-        speedup=_found(session.pruned, "latency", 0, "speedup"),
+        speedup=_found(session.pruned, "latency", -1, "speedup"),
         warnings=len(session.warnings),
     )
 

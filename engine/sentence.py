@@ -59,12 +59,14 @@ def network(recipe: Recipe) -> str:
 
 
 def goal(recipe: Recipe) -> str:
-    """The target in a word or two, for a menu: `90 %`, `2:4`, `auto`."""
+    """The target in a word or two, for a menu: `90 %`, `2:4`, `auto`, `sweep`."""
     prune = recipe.prune
     if prune is None:
         return "dense"
     if prune.granularity.name == "n:m":
         return f"{prune.granularity.get('n')}:{prune.granularity.get('m')}"
+    if recipe.sweep:
+        return "sweep"
     value = prune.target.get(prune.target.name)
     if prune.target.name == "sparsity" and isinstance(value, int | float):
         return value_in_words(value, is_share=True)

@@ -90,6 +90,9 @@ class Preset:
             return grain
         if isinstance(self.plain.get("sweep"), Mapping):
             return "sweep"
+        drop = target.get("accuracy_drop") if isinstance(target, Mapping) else None
+        if isinstance(drop, int | float) and not isinstance(drop, bool):
+            return f"drop {100 * drop:.4g} %"
         sparsity = target.get("sparsity") if isinstance(target, Mapping) else None
         if isinstance(sparsity, int | float) and not isinstance(sparsity, bool):
             return f"{100 * sparsity:.4g} %"

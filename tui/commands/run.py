@@ -9,12 +9,15 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import click
+
 from engine import folders
 from engine.client import Client, Run
 from engine.errors import PruneError
 from engine.events import Finished, Message, encode
 from engine.recipe import load_recipe
 from engine.recipe_reading import parse_override
+from engine.session import Session
 from tui.cli import CANCELLED, DONE, FAILED
 
 _CODES = {"done": DONE, "failed": FAILED, "stopped": CANCELLED}
@@ -29,6 +32,8 @@ def run(*, preset: str, overrides: tuple[str, ...], runs: Path | None, as_json: 
 def resume(*, name: str, runs: Path | None, as_json: bool, detach: bool) -> int:
     """Goes on with a run from its last checkpoint."""
     folder = folders.find(name, runs=runs)
+    if _ended(folder) == "done":
+        raise PruneError(f"{folder.name} is done", todo=f"`prune-tui show {folder.name}` shows it")
     return asyncio.run(started(lambda client: client.resume_run(folder), as_json=as_json, detach=detach))[0]
 
 
@@ -44,9 +49,23 @@ def attach(*, name: str, runs: Path | None, as_json: bool) -> int:
 def stop(*, name: str, runs: Path | None) -> int:
     """Cancels a run, harder by and by."""
     folder = folders.find(name, runs=runs)
-    asyncio.run(Run(folder).stop())
+    if state := _ended(folder):
+        click.echo(f"{folder.name} has ended already: {state}", err=True)
+    else:
+        asyncio.run(Run(folder).stop())
     print(folder / "session.yaml")  # noqa: T201 - a command's output
     return DONE
+
+
+def _ended(folder: Path) -> str:
+    """How a run has ended, or "" where it goes on or its end is not known."""
+    if folders.read_link(folder) is not None:
+        return ""
+    try:
+        state = Session.load(folder).state
+    except PruneError:
+        return ""
+    return state if state in _CODES else ""
 
 
 def relay(*, name: str, runs: Path | None) -> int:

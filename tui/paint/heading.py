@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -104,7 +105,8 @@ def trouble(live: LiveRun, width: int) -> list[Line]:
         where = f" ({session.where})" if session.where else ""
         words = session.words or "no reason was given"
         told = wrap(f"failed: {words}{where}", width, style="error", most=2, indent=" ")
-        return [*told, *wrap(session.todo or "Press r to run it again.", width, most=2, indent=" ")]
+        todo = re.sub(r"`prune-tui resume [^`]*` goes on", "press u to go on", session.todo)
+        return [*told, *wrap(todo or "Press r to run it again.", width, most=2, indent=" ")]
     if session.state == "waiting" and (live.starting or live.going):
         words = "Waiting for the engine: TensorFlow takes some seconds to load, once."
         return wrap(words, width, style="quiet", most=1, indent=" ")

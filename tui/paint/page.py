@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tui.paint import numbers as n
-from tui.paint.lines import Line, clean, line, wrap
+from tui.paint.lines import Line, clean, length, line, wrap
 from tui.shelf import Preset
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def _last(last: Summary, width: int, now: float | None) -> list[Line]:
         if last.dense_metric is not None:
             said.append((f" ({n.change(after - last.dense_metric)})", "quiet"))
     out: list[Line] = [tuple(said)]
+    if length(out[0]) > width:  # the metric below, whole
+        out = [tuple(said[:3]), line((" " * 8, ""), *said[3:])]
     more = [
         f"{n.size(last.bytes_packed)} packed" if last.bytes_packed else "",
         f"{n.times(last.speedup)} speed" if last.speedup else "",

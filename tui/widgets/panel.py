@@ -32,19 +32,19 @@ class Panel(Lines, can_focus=True):
 
     def __init__(self, title: str, *, id: str | None = None, follow: bool = False) -> None:  # noqa: A002
         self.follow = follow
-        self._was: tuple[bool, object] = (True, None)  # at the end, in which size
+        self._was = (True, 0.0)  # at the end, and scrolled how far
         super().__init__(id=id, classes="panel")
         self.border_title = f" {title} " if title else ""
 
     def put(self, lines: Sequence[Line]) -> None:
         """Shows these lines."""
         grows = len(lines) != len(self.content)
-        at_end = self.scroll_offset.y >= self.max_scroll_y - 1
-        resized = self._was[1] != self.size
-        at_end = at_end or (resized and self._was[0])  # a smaller panel is no reader who has scrolled away
-        self._was = (at_end, self.size)
+        at, (was_at_end, was_at) = self.scroll_y, self._was
+        # A smaller panel, or an end that is not reached yet, is no reader who has scrolled away.
+        at_end = at >= self.max_scroll_y - 1 or (was_at_end and at >= was_at)
+        self._was = (at_end, at)
         super().put(lines)
-        if self.follow and (grows or resized) and at_end and self.is_mounted:
+        if self.follow and at_end and self.is_mounted and (grows or at < self.max_scroll_y):
             self.scroll_end(animate=False)
 
     def action_down(self) -> None:
