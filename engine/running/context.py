@@ -171,6 +171,8 @@ class Run:
             if self.masks is not None:
                 self.masks.detach()
             self.masks = attach(self.model, held)
+            if self.compiled is not None:
+                self.compiled[1].retrace()  # in the middle of a phase: its steps know the masks before
             if self.optimizer is not None:
                 self.masks.watch(self.optimizer)
         else:

@@ -54,7 +54,12 @@ class Steps:
         self.full, self.left = divmod(self.count, self.batch_size)
         self._x, self._y = tf.constant(x), tf.constant(np.asarray(y), dtype=task.labels)
         self._variables = list(model.trainable_variables)
-        self._loop = tf.function(self._many, jit_compile=xla and augment is None, autograph=False)
+        self._xla = xla and augment is None
+        self.retrace()
+
+    def retrace(self) -> None:
+        """Forgets what was traced: masks are read when a step is traced, so other masks ask for another trace."""
+        self._loop = tf.function(self._many, jit_compile=self._xla, autograph=False)
         self._one = tf.function(self._step, jit_compile=False, autograph=False)
 
     @property

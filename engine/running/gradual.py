@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from engine.layout import kernels
 from engine.registry import make
 from engine.running import tracking
 from engine.running.aims import target_sparsity
@@ -16,6 +17,7 @@ from engine.running.choosing import masks_at
 from engine.running.context import Run
 from engine.running.dense import TAG
 from engine.running.training import train
+from engine.surgery import layer_units, unit_masks
 
 Array = np.ndarray[Any, Any]
 
@@ -48,9 +50,18 @@ def train_gradually(run: Run) -> None:
     """Trains from scratch while sparsity rises."""
     total = _steps(run)
     if run.done == 0:
-        run.set_masks({k: np.ones(v.shape, bool) for k, v in run.maskable().items()})
+        run.set_masks(_whole(run))
     hook = Gradual(run, total=total)
     train(run, phase="pruning", epochs=run.recipe.train.epochs, tag=TAG, hook=hook, track=hook.track)
+
+
+def _whole(run: Run) -> dict[str, Array]:
+    """Masks that keep everything, on all that will ever be masked, so that the steps are traced once."""
+    if not run.by_units:
+        return {key: np.ones(kernel.shape, bool) for key, kernel in kernels(run.model).items()}
+    every = {key: np.ones(layer.units, bool) for key, layer in layer_units(run.model).items()}
+    masks: dict[str, Array] = unit_masks(run.model, every)
+    return masks
 
 
 class DropGrow:
@@ -68,7 +79,6 @@ class DropGrow:
 
     def act(self, step: int) -> None:
         """Drops the smallest and grows as many; grown weights start at 0 with clean optimizer slots."""
-        from engine.layout import kernels
         from engine.schedules.drop_grow import move
 
         run = self.run
@@ -107,8 +117,6 @@ def _steps(run: Run) -> int:
 
 def dense_gradients(run: Run, *, seed: int) -> dict[str, Array]:
     """The gradient of the loss with respect to every kernel, masked places included, on one batch of training data."""
-    from engine.layout import kernels
-
     rows = np.random.default_rng(seed).permutation(len(run.data.x_train))[: run.recipe.train.batch_size]
     x, y = tf.constant(run.data.x_train[rows]), tf.constant(run.data.y_train[rows], dtype=run.task.labels)
     found = {k: v.variable for k, v in kernels(run.model).items() if k in run.mask_arrays()}

@@ -19,6 +19,7 @@ from engine.running.tracking import Movement
 
 EXECUTION_SECONDS = 0.3
 PROGRESS_SECONDS = 0.1
+OVER = "phase over"
 
 
 class Hook(Protocol):
@@ -83,7 +84,9 @@ def train(
         steps.fresh.restore(run.arrays.pop("optimizer"))
     loop = _Loop(run, steps, phase=phase, epochs=epochs, hook=hook)
     best = _Best(run, patience)
-    while run.done < epochs:
+    if run.done == 0:
+        run.memory.pop(OVER, None)
+    while run.done < epochs and not run.memory.get(OVER):
         began = time.perf_counter()
         if steps.augment is not None:
             seeding.reseed_layers(steps.augment, seed=run.recipe.seed, phase=f"{tag}/augment", epoch=run.done)
@@ -110,12 +113,13 @@ def train(
         if track is not None:
             track.keep()
         over = after_epoch is not None and after_epoch(validation)
+        if stop or over:
+            run.memory[OVER] = True  # a resume from this checkpoint must not train on
         run.save()
         run.control.check(lambda: run.show(loop.progress(0, paused=True)))
         if stop:
             run.note(f"no better validation for {patience} epochs: stopped, best state kept")
-        if stop or over:
-            break
+    run.memory.pop(OVER, None)
     steps.fresh.end(run.model.trainable_variables)
     if run.masks is not None:
         run.masks.apply()
@@ -147,7 +151,8 @@ class _Loop:
     def __init__(self, run: Run, steps: Steps, *, phase: Phase, epochs: int, hook: Hook | None) -> None:
         self.run, self.steps, self.phase, self.epochs, self.hook = run, steps, phase, epochs, hook
         self.waiting = sorted(set(hook.steps())) if hook else []
-        self.waiting = [s for s in self.waiting if s > run.done * steps.per_epoch or (s == 0 and run.done == 0)]
+        # A step between two epochs is acted on when the next one begins: after the checkpoint, so it still waits.
+        self.waiting = [s for s in self.waiting if s >= run.done * steps.per_epoch]
         self.rate = 0.0
         self.begun = time.perf_counter()
         self.told = 0.0
