@@ -86,14 +86,14 @@ def test_grasp_uses_only_kernels_and_every_layer_is_coupled(digits):
 def test_grasp_through_statistics_of_the_sample(digits, norm):
     # H g as the slope of the gradient along g, whose own slope TensorFlow gets right. tf.nn.moments hides part of the
     # second derivative: without care this is some percent off.
-    model = keras.Sequential([keras.Input((6,)), L.Dense(4, "tanh", name="a"), norm(), L.Dense(3, name="b")])
+    model = keras.Sequential([keras.Input((6,)), L.Dense(8, "tanh", name="a"), norm(), L.Dense(3, name="b")])
     scene = context(model, digits)
     values, batch = [v.astype(float) for v in scene.dense().values()], scene._batches()[0]
 
     def slope(at):
         return scene.probe.gradient(at, scene._stats, batch, scene._loss, heat=200.0, dtype="float64")
 
-    g, h = slope(values), 0.01
+    g, h = slope(values), 0.003
     up, down = (slope([v + s * h * d for v, d in zip(values, g, strict=True)]) for s in (1, -1))
     for found, w, a, b in zip(engine.score(model, "grasp", digits).values(), values, up, down, strict=True):
         close(found, w * (a - b) / (2 * h), 1e-6)
