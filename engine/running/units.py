@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import PruneError
-from engine.events import Result, Surgery
+from engine.events import Result, Surgery, number
 from engine.keys import variable_keys
 from engine.layout import kernels
 from engine.measurement.flops import layer_costs
@@ -115,6 +115,8 @@ def interpolate_units(run: Run, *, samples: int) -> None:
     for fit in fits:
         made = f"{fit.before} inputs made from the {fit.after} that are left"
         run.note(f"{fit.reader}: {made}, relative error {fit.error:.2%}")
+    errors = [{"layer": f.reader, "inputs": f.before, "left": f.after, "relative_error": number(f.error)} for f in fits]
+    run.say(Result(name="interpolation", value=errors))
     for layer, reason in skipped.items():
         run.note(f"{layer} is not interpolated: {reason}", warning=True)
     agreement = agreement_of(run.dense, run.model, run.data.x_val)

@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.session import Session
+from tui.paint import heatmap, spreads, sweep
 from tui.paint import numbers as n
-from tui.paint import sweep
 from tui.paint.figures import dig
-from tui.paint.lines import Line, left, line, middle, right, wrap
-from tui.paint.marks import spark
+from tui.paint.lines import Line, left, line, right, wrap
 from tui.paint.tables import table
 
 
@@ -26,16 +25,15 @@ def paint(session: Session, width: int) -> list[Line]:
         out += wrap(f"! {note}", width, style="warning", most=3, indent=" ")
     ordered = sorted(session.results.items(), key=lambda item: item[0] != "sweep")
     for name, value in ordered:
-        if name.startswith("histogram"):
-            continue  # drawn in the layer's own screen
+        if name.startswith("histogram") or (name == "shares" and "sensitivity" in session.results):
+            continue  # drawn in the layer's own screen, and in the heatmap
         out += [line(""), line((f" {name.replace('_', ' ')}", "heading"))]
         if name == "sweep" and sweep.is_sweep(value):
             out += sweep.table(value, session.metric.name, width)
-        elif name == "sensitivity" and isinstance(value, Mapping) and (rows := sweep.of_sensitivity(value)):
-            out += sweep.chart(rows, str(value.get("metric") or "accuracy"), width, 10)
-            out += sweep.table(rows, str(value.get("metric") or "accuracy"), width)
+        elif name == "sensitivity" and heatmap.is_heatmap(value):
+            out += heatmap.paint(value, session.results.get("shares"), width)
         elif name == "column_norms" and isinstance(value, Mapping):
-            out += _spreads(value, width)
+            out += spreads.paint(value, width)
         else:
             out += table(value, width)
     if session.files:
@@ -152,20 +150,6 @@ def _smaller_layer(row: Mapping[str, Any]) -> dict[str, Any]:
     for title, key in (("units", "units"), ("parameters", "params"), ("FLOPs", "flops")):
         old, new = row.get(f"{key}_before"), row.get(f"{key}_after")
         out[title] = n.count(new) if old == new else f"{n.count(old)} → {n.count(new)}"
-    return out
-
-
-def _spreads(value: Mapping[str, Any], width: int) -> list[Line]:
-    """Histograms of column norms, one line a layer: from 0 to the largest, with mean and largest printed."""
-    out: list[Line] = []
-    for layer, part in value.items():
-        counts = [n.known(v) or 0.0 for v in part.get("counts") or ()] if isinstance(part, Mapping) else []
-        if not counts:
-            continue
-        said = f"  mean {n.any_number(part.get('mean'))}, up to {n.any_number(part.get('top'))}"
-        room = max(4, min(len(counts), width - 14 - len(said)))
-        drawn = spark(counts, room, low=0.0)[0]
-        out.append(line((f" {left(middle(str(layer), 12), 12)} ", "quiet"), (drawn, "pruned"), (said, "")))
     return out
 
 

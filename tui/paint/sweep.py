@@ -70,18 +70,6 @@ class Points:
         return MARKS[at % len(MARKS)], STYLES[at % len(STYLES)]
 
 
-def of_sensitivity(value: Mapping[str, Any]) -> list[Row]:
-    """The accuracies of each layer pruned alone, as rows of a sweep; [] where it is something else."""
-    tables, metric = value.get("table"), str(value.get("metric") or "accuracy")
-    if not isinstance(tables, Mapping):
-        return []
-    return [
-        {"layer": key.removesuffix("/kernel"), "asked": n.known(at), "sparsity": None, metric: score,
-         "dense": value.get("dense")}
-        for key, scores in tables.items() if isinstance(scores, Mapping) for at, score in scores.items()
-    ]  # fmt: skip
-
-
 def chart(rows: Sequence[Row], metric: str, width: int, height: int) -> list[Line]:
     """Accuracy upwards, what was asked to the right, evenly spaced; a mark a kind, a line for the dense model."""
     points = Points(rows, metric)

@@ -130,8 +130,8 @@ def table(value: Any, width: int, *, most: int = 60) -> list[Line]:
     if isinstance(value, Mapping):
         return [line((f" {left(_title(k), 22)} ", "quiet"), cut_value(v)) for k, v in list(value.items())[:most]]
     if isinstance(value, list | tuple):
-        return wrap(" " + ", ".join(map(cut_value, value[:most])), width)
-    return wrap(f" {cut_value(value)}", width)
+        return wrap(", ".join(map(cut_value, value[:most])), width, indent=" ")
+    return wrap(cut_value(value), width, indent=" ")
 
 
 def _grid(rows: Sequence[Mapping[str, Any]], width: int, most: int) -> list[Line]:
@@ -157,7 +157,8 @@ def _grid(rows: Sequence[Mapping[str, Any]], width: int, most: int) -> list[Line
 
 
 def _cell(name: str, value: Any) -> str:
-    return n.percent(value) if name == "sparsity" and n.known(value) is not None else cut_value(value)
+    share = name in ("sparsity", "relative_error") and n.known(value) is not None
+    return n.percent(value) if share else cut_value(value)
 
 
 def cut_value(value: Any) -> str:

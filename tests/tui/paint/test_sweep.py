@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.events import Result
 from engine.session import Session
-from tui.paint import figures, result, sweep
+from tui.paint import figures, sweep
 from tui.paint.lines import length, plain
 
 ROWS = [
@@ -63,12 +62,3 @@ def test_the_figures_of_a_sweep_are_those_of_its_newest_point() -> None:
     assert (sparsity.kind, sparsity.value, sparsity.below) == ("unit", "90.0 %", "of 90 %")
     assert (accuracy.value, accuracy.below, accuracy.more) == (".100", "-.860", "dense .960")
     assert (size.value, speed.value) == ("40 kB", "1.5x")
-
-
-@pytest.mark.parametrize("width", [30, 62, 100])
-def test_sensitivity_is_drawn_like_a_sweep_of_each_layer(width: int) -> None:
-    table = {"dense_1/kernel": {"0.0": 0.9, "0.5": 0.8}, "output/kernel": {"0.0": 0.9, "0.5": 0.2}}
-    session = Session().apply(Result(name="sensitivity", value={"metric": "accuracy", "dense": 0.9, "table": table}))
-    lines = text(result.paint(session, width))
-    assert any("● dense_1" in one and "▲" not in one for one in lines)
-    assert lines[-1].split() == ["50", "%", ".800", ".200"]
