@@ -26,8 +26,11 @@ def sentence(recipe: Recipe) -> str:
     prune = recipe.prune
     if prune is None:
         return f"Train for {_many(epochs, 'epoch')}; prune nothing."
+    by = phrase("criterion", prune.criterion)
+    if (prune.criterion.name, prune.granularity.name) == ("activation", "unit"):
+        by = "their mean activation"  # what the criterion is of single weights (Wanda) is something else
     steps = [
-        f"Score {phrase('granularity', prune.granularity)} by {phrase('criterion', prune.criterion)}",
+        f"Score {phrase('granularity', prune.granularity)} by {by}",
         f"choose {phrase('scope', prune.scope)}",
         "in rounds" if _sized_by_target(prune) else phrase("schedule", prune.schedule),
         "until the share in turn is gone" if _ASKED in recipe.sweep else phrase("target", prune.target),

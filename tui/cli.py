@@ -31,6 +31,7 @@ _HINTS = {
     "MODEL": "It is a file saved with model.save('NAME.keras').",
     "PACKED": "It is a file that `prune-tui export --format packed` wrote.",
     "--format": "It is one of keras, packed, litert, litert_float16, litert_int8, litert_sparse, onnx, savedmodel.",
+    "--output": "Name the file to be written.",
     "--data": "It is a .npz file, a folder of images, or a data set's name (digits, mnist, ...).",
 }
 

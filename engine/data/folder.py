@@ -37,7 +37,8 @@ class Folder:
         """The arrays."""
         root = Path(self.folder).expanduser()
         if not root.is_dir():
-            raise DataError("there is no such folder", where=str(root))
+            todo = "Give a folder with a folder of images for each class, or with train and test folders of such"
+            raise DataError("there is no such folder", where=str(root), todo=todo)
         names = _classes(root / "train" if (root / "train").is_dir() else root)
         size = (self.size, self.size) if self.size else _first_size(root)
         if (root / "train").is_dir():

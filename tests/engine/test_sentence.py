@@ -34,6 +34,18 @@ def test_without_pruning():
     assert sentence(recipe("train: {epochs: 1}")) == "Train for 1 epoch; prune nothing."
 
 
+def test_a_sweep_says_what_is_taken_in_turn():
+    made = recipe("prune: {target: {sparsity: 0.8}}\nsweep: {prune.target.sparsity: [0.0, 0.5, 0.95], seed: [1, 2]}")
+    assert "until the share in turn is gone" in sentence(made)
+    assert sentence(made).endswith("Again for each sparsity of 0 %, 50 %, 95 % and each seed of 1, 2.")
+    assert goal(made) == "sweep"
+
+
+def test_activation_of_units_is_not_that_of_weights():
+    made = recipe("prune: {criterion: activation, granularity: unit}")
+    assert sentence(made).startswith("Score whole units by their mean activation, ")
+
+
 def test_the_network():
     assert network(recipe("model: {name: mlp, hidden: [300, 100]}")) == (
         "On 8x8 handwritten digits, with an MLP with hidden layers 300, 100; 10 epochs of training."

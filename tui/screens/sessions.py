@@ -130,7 +130,7 @@ class SessionsScreen(Screen[None]):
             about.put([])
             return
         summary, width, folder = run.summary, self.app.size.width - 2, Path(run.folder)
-        target = f"until {summary.target.replace('_', ' ')}" if summary.target else ""
+        target = f"target {summary.target.replace('_', ' ')}" if summary.target else ""
         warnings = f"{summary.warnings} warnings" if summary.warnings else ""
         said = "   ".join(filter(None, (summary.title or summary.name, f"{summary.epochs} epochs", target, warnings)))
         what = line(f" {said}")
