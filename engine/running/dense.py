@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,13 @@ import tensorflow as tf
 from engine.errors import PruneError
 from engine.events import EpochEnded, Measured, number
 from engine.keys import variable_keys
+from engine.registry import make
 from engine.running import checkpoint
 from engine.running.context import Run
 from engine.running.penalty import penalised
 from engine.running.training import train
 
+EARLY = "early"  # the arrays of an early step
 TAG = "train"  # the same tag as sparse training from scratch: both see the same order of examples
 
 
@@ -46,8 +50,11 @@ def _train(run: Run, *, control: bool) -> None:
         run.show_layers()
         if _reuse(run, control=control):
             return keep_control(run)
+    early = _Early(run) if _needs_early(run) else None
     train(run, phase="training", epochs=epochs, tag=TAG, control=control, patience=run.recipe.train.patience,
-          on_epoch=lambda: _each_epoch(run))  # fmt: skip
+          hook=early, on_epoch=lambda: _each_epoch(run))  # fmt: skip
+    if early is not None and EARLY not in run.arrays:
+        early.act(0)  # training was over before that step
     _cache(run)
     return keep_control(run)
 
@@ -58,18 +65,25 @@ def _each_epoch(run: Run) -> None:
         from engine.running.adaptive import watch_index
 
         watch_index(run)
-    _remember_early(run)
 
 
-def _remember_early(run: Run) -> None:
-    """Keeps the state after the early epoch that a later rewind goes back to, when the recipe asks for one."""
-    prune = run.recipe.prune
-    if prune is None or not _needs_early(run):
-        return
-    to = prune.schedule.get("rewind_to")
-    epoch = max(1, round(to * run.recipe.train.epochs)) if to <= 1 else max(1, int(to))
-    if run.done == epoch:
-        run.arrays["early"] = run.weights()
+class _Early:
+    """A hook that keeps the state at the early step that a later rewind goes back to."""
+
+    def __init__(self, run: Run) -> None:
+        prune, settings = run.recipe.prune, run.recipe.train
+        assert prune is not None
+        self.run = run
+        schedule = make("schedule", "iterative", prune.schedule.params)
+        self.step: int = schedule.early(math.ceil(len(run.data.x_train) / settings.batch_size) * settings.epochs)
+
+    def steps(self) -> Iterable[int]:
+        """That step."""
+        return (self.step,)
+
+    def act(self, _step: int) -> None:
+        """Keeps the weights as they are."""
+        self.run.arrays[EARLY] = self.run.weights()
 
 
 def keep_control(run: Run) -> None:

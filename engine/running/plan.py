@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from engine.recipe import Recipe
+from engine import catalog
+from engine.errors import PruneError
+from engine.recipe import Prune, Recipe
 from engine.running import dense, finishing, gradual, once, repairing, rounds, sweeping
 from engine.running.aims import round_count, target_sparsity
 from engine.running.context import Run
@@ -44,6 +46,7 @@ def plan(recipe: Recipe) -> list[Stage]:
         return [*stages, Stage("finish", sweeping.finish_sweep)]
     if recipe.prune is None:
         return [Stage("dense", dense.train_dense, recipe.train.epochs), Stage("finish", finishing.finish)]
+    check(recipe.prune)
     middle = _PLANS[recipe.prune.schedule.name](recipe)
     if recipe.prune.schedule.name == "one_shot" and recipe.prune.target.name == "accuracy_drop":
         return [*middle, Stage("finish", finishing.finish)]  # every trial of the search is repaired
@@ -52,6 +55,47 @@ def plan(recipe: Recipe) -> list[Stage]:
         for i, part in enumerate(recipe.prune.repair)
     ]
     return [*middle, *repairs, Stage("finish", finishing.finish)]
+
+
+def check(prune: Prune) -> None:
+    """Refuses parts that do not go together before anything is trained for them.
+
+    Raises:
+        PruneError: says which, and what does.
+    """
+    schedule, target, kind = prune.schedule.name, prune.target, prune.granularity.name
+    by_error = target.name == "epsilon" and kind == "unit" and schedule in ("one_shot", "at_init")
+    searched = target.name in BUDGETS and schedule == "one_shot"
+    if schedule in ("one_shot", "at_init", "cubic", "drop_grow") and not (by_error or searched):
+        target_sparsity(target)
+    if schedule == "drop_grow" and kind != "weight":
+        raise PruneError(
+            f"drop_grow moves single weights, so it cannot keep granularity {kind}",
+            where="prune.granularity",
+            todo="Use granularity: weight, or schedule: cubic",
+        )
+    if kind == "unit" and prune.schedule.get("control") == "shuffle":
+        raise PruneError(
+            "the control shuffle moves single weights, and units would no longer be whole",
+            where="prune.schedule.control",
+            todo="Use criterion: random as the control of units",
+        )
+    if any(part.name == "rewind" and part.get("step") for part in prune.repair):
+        raise PruneError(
+            "rewinding to a later step is part of the iterative schedule",
+            where="prune.repair.rewind.step",
+            todo="Use schedule: {name: iterative, rewind: early, rewind_to: ...}, or step: 0",
+        )
+    if schedule == "dynamic":
+        return  # it scores by column norms, whatever else is written
+    for part, entry in (("criterion", catalog.get("criterion", prune.criterion.name)),
+                        ("scope", catalog.get("scope", prune.scope.name))):  # fmt: skip
+        if entry.granularities and kind not in entry.granularities:
+            raise PruneError(
+                f"{part} {entry.name} does not go with granularity {kind}",
+                where=f"prune.{part}",
+                todo=f"It goes with {' and '.join(entry.granularities)}",
+            )
 
 
 def _dense(recipe: Recipe) -> Stage:

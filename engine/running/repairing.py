@@ -67,13 +67,7 @@ def _recalibrate(run: Run, part: Part, _index: int) -> None:
     _tell(run, "BatchNorm recalibrated")
 
 
-def _rewind(run: Run, part: Part, _index: int) -> None:
-    if int(part.get("step")):
-        raise PruneError(
-            "rewinding to a later step is part of the iterative schedule",
-            where="prune.repair.rewind.step",
-            todo="Use schedule: {name: iterative, rewind: early, rewind_to: ...}, or step: 0",
-        )
+def _rewind(run: Run, _part: Part, _index: int) -> None:
     run.set_weights(run.fresh_values())
     _tell(run, "rewound to the initial weights")
 

@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
+from engine.recipe import Prune
 from engine.running import histograms
 from engine.running.aims import target_sparsity
 from engine.running.choosing import masks_at
 from engine.running.context import Run
-from engine.running.dense import TAG
+from engine.running.dense import EARLY, TAG
 from engine.running.once import shuffle_masks
 from engine.running.training import train
 from engine.running.units import shrink_between_rounds
@@ -39,11 +40,17 @@ def round_of(index: int, count: int) -> Callable[[Run], None]:
             run.change_masks(masks_at(run, now, seed=run.seed("score")), target=float(now))
             histograms.tell(run)
             rewind(run, index, count)
-            if run.by_units and schedule.get("rewind") == "none":
+            if run.by_units and not goes_back(prune):
                 shrink_between_rounds(run, epochs=schedule.get("epochs") or run.recipe.train.epochs)
         train(run, phase="training", epochs=schedule.get("epochs") or run.recipe.train.epochs, tag=TAG)
 
     return act
+
+
+def goes_back(prune: Prune) -> bool:
+    """True where something later asks for the dense weights of all units again, so that none may go before the end."""
+    controlled = prune.schedule.get("rewind") != "none" or prune.schedule.get("control") != "none"
+    return controlled or any(part.name in ("rewind", "interpolate") for part in prune.repair)
 
 
 def round_sparsity(run: Run, share: float, rounds: int | None, index: int) -> Fraction:
@@ -71,4 +78,4 @@ def rewind(run: Run, index: int, count: int) -> None:
     elif to == "init":
         run.set_weights(run.arrays["initial"])
     elif to == "early":
-        run.set_weights(run.arrays["early"])
+        run.set_weights(run.arrays[EARLY])

@@ -1,0 +1,93 @@
+"""What does not go together is refused before anything is trained; what goes back to dense weights finds them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.errors import PruneError
+from engine.presets import paths
+from engine.recipe import Recipe, load_recipe
+from engine.recipe_reading import recipe_from
+from engine.running import units
+from engine.running.context import Run
+from engine.running.dense import EARLY
+from engine.running.executing import execute
+from engine.running.plan import plan
+from engine.yaml12 import parse
+
+BASE = """
+name: planned
+data: {name: digits, limit: 128}
+model: {name: mlp, hidden: [16]}
+train: {epochs: 2, batch_size: 32}
+prune: {target: {sparsity: 0.5}}
+measure: {latency: null, dense_control: false}
+"""
+UNITS = {"prune.granularity": "unit", "prune.criterion": "l2_norm"}
+
+
+def recipe(**overrides: Any) -> Recipe:
+    return recipe_from(parse(BASE), overrides=overrides)
+
+
+def test_every_preset_has_a_plan() -> None:
+    assert all(plan(load_recipe(path)) for path in paths().values())
+
+
+@pytest.mark.parametrize(
+    ("settings", "where"),
+    [
+        ({"prune.schedule": "drop_grow", **UNITS}, "prune.granularity"),
+        ({"prune.schedule": "drop_grow", "prune.granularity": "2:4"}, "prune.granularity"),
+        ({"prune.schedule": {"name": "at_init", "control": "shuffle"}, **UNITS}, "prune.schedule.control"),
+        ({"prune.schedule": {"name": "iterative", "control": "shuffle"}, **UNITS}, "prune.schedule.control"),
+        ({"prune.schedule": "cubic", "prune.target": {"accuracy_drop": 0.01}}, "prune.target"),
+        ({"prune.schedule": "one_shot", "prune.target": "pq_index"}, "prune.target"),
+        ({"prune.schedule": "one_shot", "prune.target": {"epsilon": 0.1}}, "prune.target"),
+        ({"prune.repair": [{"name": "rewind", "step": 5}]}, "prune.repair.rewind.step"),
+        ({"prune.criterion": "fpgm"}, "prune.criterion"),
+    ],
+)
+def test_parts_that_do_not_go_together_are_refused_before_training(settings: dict[str, Any], where: str) -> None:
+    with pytest.raises(PruneError) as error:
+        plan(recipe(**settings))
+    assert error.value.where == where
+    assert error.value.todo
+
+
+@pytest.mark.parametrize(("to", "updates"), [(3, 3), (1, 1), (0.5, 4), (500, 8)])
+def test_an_early_rewind_goes_to_the_step_it_names(to: float, updates: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule = {"name": "iterative", "rounds": 1, "rewind": "early", "rewind_to": to}
+    seen: list[int] = []
+
+    class Watched(Run):
+        def weights(self) -> dict[str, Any]:
+            if self.stage == 0 and self.optimizer is not None and EARLY not in self.arrays:
+                seen.append(int(self.optimizer.iterations.numpy()))
+            return super().weights()
+
+    monkeypatch.setattr("engine.running.context.Run", Watched)
+    execute(recipe(**{"prune.schedule": schedule}), lambda _: None)
+    assert seen[0] == updates  # 128 examples in batches of 32, twice
+
+
+def test_an_early_rewind_of_a_model_that_is_not_trained_is_to_the_model_as_it_is() -> None:
+    schedule = {"name": "iterative", "rounds": 1, "rewind": "early", "epochs": 1}
+    run = execute(recipe(**{"prune.schedule": schedule, "train.epochs": 0}), lambda _: None)
+    assert set(run.arrays[EARLY]) == set(run.arrays["initial"])
+
+
+@pytest.mark.parametrize(
+    "later", [{"prune.repair": "rewind"}, {"prune.repair": "interpolate"}, {"control": "reinitialise"}]
+)
+def test_no_unit_goes_between_rounds_where_its_dense_weights_are_asked_for_again(
+    later: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(units, "COMPILE_SECONDS", 0.0)
+    schedule = {"name": "iterative", "rounds": 2, "rewind": "none", "epochs": 1}
+    schedule |= {k: v for k, v in later.items() if k == "control"}
+    settings = {k: v for k, v in later.items() if k != "control"}
+    run = execute(recipe(**{"prune.schedule": schedule, **UNITS, **settings}), lambda _: None)
+    assert run.model.count_params() == 64 * 8 + 8 + 8 * 10 + 10
