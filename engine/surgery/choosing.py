@@ -25,7 +25,8 @@ def kept_units(
 ) -> dict[str, Array]:
     """Which units stay, by layer key; units that are coupled count once, for the first layer that makes them.
 
-    A layer keeps at least its best unit: without it nothing would pass.
+    A layer keeps at least its best unit: without it nothing would pass. Another goes in its place, so that the count
+    is exact, `total - floor(sparsity * total)`, unless there are more layers than units to keep.
 
     Args:
         units: of every layer.
@@ -50,13 +51,24 @@ def kept_units(
     params = dict(params or {})
     if params.get("skip"):
         # A layer that keeps its units anyway (it makes the output) may be named without being among the choices.
-        held = [key for key in units if key not in pool]
-        params["skip"] = [p for p in params["skip"] if not any(fnmatch(key, p) for key in held)]
+        fixed = [key for key in units if key not in pool]
+        params["skip"] = [p for p in params["skip"] if not any(fnmatch(key, p) for key in fixed)]
+    whole = [key for key, numbers in owned.items() if len(numbers) == units[key].units]
+    best = {
+        key: int(np.argmax(np.where(within[key], pool[key], -np.inf) if key in within else pool[key])) for key in whole
+    }
     chosen = choose(pool, sparsity, granularity="unit", scope=scope, within=within or None, **params)
+    top = 1 + 2 * max((float(np.abs(scores).max()) for scores in pool.values()), default=0.0)
+    held: set[str] = set()
+    while empty := {key for key in whole if not chosen[key].any()} - held:
+        held |= empty
+        for key in empty:
+            pool[key][best[key]] = top
+        chosen = choose(pool, sparsity, granularity="unit", scope=scope, within=within or None, **params)
     gone: set[int] = set()
     for key, numbers in owned.items():
         stays = np.asarray(chosen[key], bool).copy()
-        if not stays.any() and len(numbers) == units[key].units:
-            stays[int(np.argmax(pool[key]))] = True
+        if key in best and not stays.any():
+            stays[best[key]] = True
         gone |= {int(units[key].group[n]) for n, stay in zip(numbers, stays, strict=True) if not stay}
     return {key: ~np.isin(layer.group, list(gone)) for key, layer in units.items() if key in scores}

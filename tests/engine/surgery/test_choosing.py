@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import numpy as np
+
+from engine.surgery.choosing import kept_units
+from engine.surgery.units import LayerUnits
+
+
+def layers(*sizes):
+    starts = np.cumsum((0, *sizes))
+    return {
+        f"l{i}": LayerUnits(n, np.ones(n, bool), np.arange(starts[i], starts[i] + n), "") for i, n in enumerate(sizes)
+    }
+
+
+def scores(*values):
+    return {f"l{i}": np.array(v, float) for i, v in enumerate(values)}
+
+
+def test_a_layer_keeps_its_best_unit_and_the_count_stays_exact():
+    # 9 units, floor(0.5 * 9) = 4 go, 5 stay: the best of l1 is one of them, so a unit of l0 goes in its place.
+    given = scores([5, 6, 7, 8, 9, 10], [1, 3, 2])
+    kept = kept_units(layers(6, 3), given, 0.5, scope="global")
+    assert sum(k.sum() for k in kept.values()) == 5
+    assert kept["l1"].tolist() == [False, True, False]
+    assert kept["l0"].tolist() == [False, False, True, True, True, True]
+    assert given["l1"].tolist() == [1, 3, 2]
+
+
+def test_more_layers_than_units_to_keep():
+    kept = kept_units(layers(3, 2, 2), scores([1, 2, 3], [9, 8], [-5, -4]), 0.9, scope="global")
+    assert [k.tolist() for k in kept.values()] == [[False, False, True], [True, False], [False, True]]
+
+
+def test_what_is_gone_stays_gone_though_its_score_is_the_best():
+    before = {"l0": np.array([True, True, True, True]), "l1": np.array([False, True, True])}
+    kept = kept_units(layers(4, 3), scores([5, 6, 7, 8], [4, 1, 2]), 0.6, scope="global", before=before)
+    # floor(0.6 * 7) = 4 go, 3 stay.
+    assert [k.tolist() for k in kept.values()] == [[False, False, True, True], [False, False, True]]
