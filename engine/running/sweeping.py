@@ -43,7 +43,7 @@ def point_of(index: int, count: int) -> Callable[[Run], None]:
         from engine.running.executing import execute
 
         point = points(run.recipe)[index]
-        words = ", ".join(f"{key} {value}" for key, value in flat(point).items())
+        words = told(point)
         run.begin("pruning", f"point {index + 1} of {count}: {words}")
         session = Session()
 
@@ -83,6 +83,17 @@ def flat(point: Mapping[str, Any]) -> dict[str, Any]:
     return {("asked" if k == "sparsity" else k): str(v) if isinstance(v, Mapping) else v for k, v in columns.items()}
 
 
+def told(point: Mapping[str, Any]) -> str:
+    """A point in words: names alone, shares in percent: `l2_norm, unit, 25 % asked`."""
+
+    def said(key: str, value: Any) -> str:
+        if key == "asked" and isinstance(value, float | int):
+            return f"{100 * value:.4g} % asked"
+        return value if isinstance(value, str) else f"{key.replace('_', ' ')} {value}"
+
+    return ", ".join(said(key, value) for key, value in flat(point).items())
+
+
 def finish_sweep(run: Run) -> None:
     """Saves the model of the point that was kept, and tells what it measured."""
     from engine.running.finishing import save_model
@@ -108,7 +119,7 @@ def _keep_best(run: Run, ended: Run, session: Session) -> None:
     best = run.memory.get("best point")
     if best is None or rank > best["rank"]:
         run.take(ended.model)
-        words = ", ".join(f"{k} {v}" for k, v in flat(points(run.recipe)[run.stage]).items())
+        words = told(points(run.recipe)[run.stage])
         run.memory["best point"] = {
             "rank": rank, "words": words, "dense": session.dense, "pruned": session.pruned,
             "layers": msgspec.to_builtins(session.layers), "counts": msgspec.to_builtins(session.counts),

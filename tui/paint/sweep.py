@@ -31,6 +31,7 @@ class Points:
         own = list(dict.fromkeys(k for row in rows for k in _point(row)))
         self.axis = "asked" if "asked" in own else next((k for k in own if _numeric(rows, k)), "")
         others = [k for k in own if k != self.axis and len({str(row.get(k)) for row in rows}) > 1]
+        others = others or [k for k in own if k == "granularity"]  # of the first kind, while it is the only one
         whole = {tuple(str(row.get(k)) for k in others) for row in rows}
         alone = [
             k for k in ("granularity", *others) if k in others and len({str(r.get(k)) for r in rows}) == len(whole)
@@ -99,7 +100,8 @@ def chart(rows: Sequence[Row], metric: str, width: int, height: int) -> list[Lin
             if value is None:
                 continue
             at = _row(value, low, span, tall)
-            column = number * each + min(each - 1, each // 2 + met.get(at, 0))  # beside each other where they meet
+            beside = [*range(each // 2, each), *range(each // 2)]  # beside each other where they meet
+            column = number * each + beside[min(met.get(at, 0), each - 1)]
             met[at] = met.get(at, 0) + 1
             grid[at][column] = points.mark(kind)
     out: list[Line] = [tuple(legend)]
@@ -118,22 +120,24 @@ def table(rows: Sequence[Row], metric: str, width: int) -> list[Line]:
     """One row a place on the axis: the metric of every kind, then size and time where there is room for them."""
     points = Points(rows, metric)
     first = max(6, len(points.axis) + 1, *(len(points.place(p)) for p in points.places)) + 1
-    each = max(7, *(min(14, len(k) + 3) for k in points.kinds))
+    kinds = len(points.kinds)
+    least = max(7, *(min(14, len(k) + 3) for k in points.kinds))
     blocks = [("", metric.replace("_", " "), n.metric)]
     blocks += [(c, t, s) for c, t, s in _costs(rows) if any(n.known(row.get(c)) is not None for row in rows)]
-    fit = max(1, (width - first - 1) // (each * len(points.kinds)))
+    widths = [max(least, -(-(len(title) + 2) // kinds)) for _, title, _ in blocks]  # titles are never cut
+    fit = next((at for at in range(len(blocks), 1, -1) if first + kinds * sum(widths[:at]) < width), 1)
     blocks, left_out = blocks[:fit], blocks[fit:]
     heads = [(" " * first, "")]
     names: list[tuple[str, str]] = [(right(points.axis, first), "heading")]
-    for _, title, _ in blocks:
-        heads.append((right(title, each * len(points.kinds)), "heading"))
+    for (_, title, _), each in zip(blocks, widths, strict=False):
+        heads.append((right(title, each * kinds), "heading"))
         for kind in points.kinds:
             glyph, style = points.mark(kind)
             names.append((right(f"{glyph} {left(kind, each - 3).rstrip()}", each), style))
     out: list[Line] = [tuple(heads), tuple(names)]
     for place in points.places:
         cells: list[tuple[str, str]] = [(right(points.place(place), first), "quiet")]
-        for column, _, said in blocks:
+        for (column, _, said), each in zip(blocks, widths, strict=False):
             for kind in points.kinds:
                 failed = points.rows.get((kind, place), {}).get("state") == "failed"
                 value = points.value(kind, place, column)

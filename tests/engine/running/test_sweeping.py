@@ -14,7 +14,7 @@ from engine.recipe import Recipe
 from engine.recipe_reading import recipe_from
 from engine.running.control import Control
 from engine.running.executing import execute
-from engine.running.sweeping import flat, points, recipe_at
+from engine.running.sweeping import flat, points, recipe_at, told
 from engine.session import Session
 from engine.yaml12 import parse
 
@@ -61,6 +61,7 @@ def test_points_are_all_combinations_the_first_axis_slowest() -> None:
 def test_a_point_is_a_recipe_without_a_sweep_that_keeps_the_rest() -> None:
     point = points(recipe())[4]
     assert flat(point) == {"criterion": "l2_norm", "granularity": "unit", "asked": 0.5}
+    assert told(point) == "l2_norm, unit, 50 % asked"
     at = recipe_at(recipe(), point)
     assert not at.sweep
     assert at.prune is not None
