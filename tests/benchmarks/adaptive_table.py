@@ -1,8 +1,10 @@
 """What the methods that decide by themselves find: sparsity, accuracy beside the dense control, FLOPs, epochs spent.
 
     python tests/benchmarks/adaptive_table.py [--data digits] [--models mlp cnn] [--seeds 0 1 2] [--methods column-norm]
+    PRUNE_TUI_DATA=... python tests/benchmarks/adaptive_table.py --data mnist --limit 10000 --set sap:train.epochs=5
 
-The two given sparsities at the end (magnitude weights, L2 units) get what column-norm found, and as many epochs.
+The two given sparsities at the end (magnitude weights, L2 units) get what column-norm found, and as many epochs: the
+gradual one trains for all but the 5 that its repair takes, the other trains half of them and repairs in the rest.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from engine.events import Progress
@@ -66,6 +69,18 @@ def row(method: str, model: str, found: list[dict[str, float]]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def overrides_of(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Overrides by method, from `METHOD:KEY=VALUE`; those without a method are column-norm's."""
+    from engine.recipe_reading import parse_override
+
+    found: dict[str, dict[str, Any]] = {method: {} for method in METHODS}
+    for text in texts:
+        method, _, rest = text.partition(":")
+        key, value = parse_override(rest if method in METHODS else text)
+        found[method if method in METHODS else "column-norm"][key] = value
+    return found
+
+
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -74,31 +89,34 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--epochs", type=int, default=100, help="of the dynamic method")
-    parser.add_argument("--set", nargs="*", default=[], help="more overrides of column-norm, KEY=VALUE")
+    parser.add_argument("--limit", type=int, help="examples of the data set at most")
+    parser.add_argument("--folder", help="the image folder, for --data folder")
+    parser.add_argument("--set", nargs="*", default=[], help="more overrides, [METHOD:]KEY=VALUE (of column-norm)")
     given = parser.parse_args()
-    from engine.recipe_reading import parse_override
-
-    more = dict(parse_override(text) for text in given.set)
+    more = overrides_of(given.set)
+    more["column-norm"] = {"train.epochs": given.epochs, **more["column-norm"]}
+    kind = {"data.name": given.data, "data.limit": given.limit, "data.folder": given.folder}
     print("| " + " | ".join(HEAD) + " |")
     print("|" + "---|" * len(HEAD))
     for model in given.models:
         found: dict[str, list[dict[str, float]]] = {}
         for seed in given.seeds:
-            base = {"data.name": given.data, "model.name": model, "seed": seed}
+            base = {**{k: v for k, v in kind.items() if v is not None}, "model.name": model, "seed": seed}
             for method in given.methods:
-                own: dict[str, Any] = {"column-norm": {"train.epochs": given.epochs, **more}}.get(method, {})
-                session, seconds = play(method, {**base, **own})
+                session, seconds = play(method, {**base, **more[method]})
                 found.setdefault(method, []).append(numbers(session, seconds))
                 if method != "column-norm":
                     continue
                 gone, units = session.counts.weight_sparsity, session.counts
                 most = min(0.95, 1 - units.units_kept / units.units) if units.units_kept < units.units else 0.5
                 for control, value in (("gradual-global", gone), ("l2-units", most)):
-                    fixed = {"prune.target.sparsity": round(value, 4), "train.epochs": len(session.epochs)}
-                    if control == "l2-units":
-                        fixed |= {"train.epochs": len(session.epochs) // 2, "prune.repair": [
-                            {"name": "fine_tune", "epochs": len(session.epochs) // 2}
-                        ]}  # fmt: skip
+                    spent = len(session.epochs)
+                    repair = spent // 2 if control == "l2-units" else min(5, spent // 2)
+                    fixed: dict[str, Any] = {
+                        "prune.target.sparsity": round(value, 4),
+                        "train.epochs": spent - repair,
+                        "prune.repair": [{"name": "fine_tune", "epochs": repair}],
+                    }
                     session_, seconds = play(control, {**base, **fixed})
                     found.setdefault(f"{control} at the same share", []).append(numbers(session_, seconds))
         for method, rows in found.items():
