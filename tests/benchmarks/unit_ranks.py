@@ -106,7 +106,7 @@ def main() -> None:
             print(f"  {name:14} {spearmanr(found[layer], cost)[0]:5.2f}; {black}")
         spread = deviations(model, f"activation_{number}", sample[0])
         print(
-            f"  (deviation of the activation: {spearmanr(spread, cost)[0]:.2f}; {fires.mean():.0%} of all fire on zeros)"
+            f"  (deviation of the activation {spearmanr(spread, cost)[0]:.2f}; {fires.mean():.0%} of all fire on zeros)"
         )
 
 
