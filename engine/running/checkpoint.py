@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +31,11 @@ def save(folder: Path, *, arrays: dict[str, dict[str, Array]], state: dict[str, 
         state: JSON values.
     """
     flat = {f"{group}|{key}": array for group, members in arrays.items() for key, array in members.items()}
-    # numpy has no bfloat16 without ml_dtypes' registration on load; Keras keeps variables in float32 or wider.
+    # NumPy writes what it does not know itself (bfloat16) as bytes without a name: the name is kept beside them.
+    foreign = {name: array.dtype.name for name, array in flat.items() if array.dtype.kind not in "biufc"}
+    text = json.dumps({**state, "foreign": foreign}).encode()
     buffer = io.BytesIO()
-    members: dict[str, Any] = {"": np.frombuffer(json.dumps(state).encode(), dtype=np.uint8), **flat}
+    members: dict[str, Any] = {"": np.frombuffer(text, dtype=np.uint8), **flat}
     np.savez(buffer, **members)
     write_atomically(folder / FILE, buffer.getvalue())
 
@@ -44,24 +48,30 @@ def load(folder: Path) -> tuple[dict[str, dict[str, Array]], dict[str, Any]]:
     """
     path = folder / FILE
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: NumPy leaves a file open that turns out damaged.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             state = json.loads(file[""].tobytes())
+            foreign = state.pop("foreign", {})
             groups: dict[str, dict[str, Array]] = {}
             for name in file.files:
                 group, bar, key = name.partition("|")
                 if bar:
-                    groups.setdefault(group, {})[key] = file[name]
+                    array = file[name]
+                    groups.setdefault(group, {})[key] = array.view(foreign[name]) if name in foreign else array
     except FileNotFoundError:
         raise PruneError(
             "this run has no checkpoint yet, so there is nothing to resume",
             where=str(path),
             todo="Start it again: prune-tui run " + str(folder / "recipe.yaml"),
         ) from None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise PruneError(f"the checkpoint cannot be read: {error}", where=str(path)) from None
     return groups, state
 
 
 def exists(folder: Path | None) -> bool:
     """True when there is something to resume from."""
-    return folder is not None and (folder / FILE).is_file()
+    try:
+        return folder is not None and (folder / FILE).is_file()
+    except OSError:  # a folder that may not be looked into
+        return False

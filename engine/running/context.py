@@ -12,6 +12,7 @@ import keras
 import msgspec
 import numpy as np
 
+from engine.errors import ModelError, PruneError
 from engine.events import (
     AnyEvent,
     Counts,
@@ -33,6 +34,7 @@ from engine.running import checkpoint
 from engine.running.control import Control
 from engine.running.feeding import Evaluation
 from engine.running.layers import counts_of, layer_states, shrunk_states
+from engine.running.precision import precision
 from engine.running.seeding import seed_of
 from engine.running.task import Task, task_of
 
@@ -125,7 +127,15 @@ class Run:
 
         part = self.recipe.model
         seed = self.seed("model")
-        return build(part.name, self.data.input_shape, self.data.outputs, seed=seed, **part.params)
+        with precision(mixed=self.recipe.train.mixed_precision):
+            model = build(part.name, self.data.input_shape, self.data.outputs, seed=seed, **part.params)
+        if self.model is not None and not self.arrays.get("initial", {}).keys() <= variable_keys(model).keys():
+            raise ModelError(
+                "it names its weights anew at every load, so they cannot be followed",
+                where=str(part.get("file", part.name)),
+                todo="Give the layers inside your own layers a fixed name=..., and save it again",
+            )
+        return model
 
     def fresh_values(self, *purpose: str) -> dict[str, Array]:
         """The initial weights by key; with a purpose, another draw from the same initialisers."""
@@ -299,7 +309,13 @@ class Run:
         if model.to_json() != state["architecture"]:
             model = keras.models.model_from_json(state["architecture"])
         self.take(model)
-        self.set_weights(arrays.get("weights", {}))
+        if set(arrays.get("weights", {})) != set(variable_keys(model)):
+            raise PruneError(
+                "the checkpoint is of another model than the recipe makes now",
+                where=str(self.folder / checkpoint.FILE),
+                todo="Start the run again; layers of your own must name their parts the same at every load",
+            )
+        self.set_weights(arrays["weights"])
         if arrays.get("masks"):
             self.set_masks(arrays["masks"])
         self.arrays = {name[5:]: group for name, group in arrays.items() if name.startswith("kept ")}

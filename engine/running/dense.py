@@ -127,8 +127,15 @@ def _needs_early(run: Run) -> bool:
 
 
 def _stamp(value: Any) -> Any:
-    path = Path(value).expanduser() if isinstance(value, str) else None
-    return [path.stat().st_mtime_ns, path.stat().st_size] if path is not None and path.exists() else None
+    """What tells whether a file, or any file of a folder, was changed; None for what is neither."""
+    if not isinstance(value, str):
+        return None
+    try:
+        path = Path(value).expanduser()
+        facts = [f.stat() for f in (path, *sorted(path.rglob("*")))] if path.is_dir() else [path.stat()]
+    except (OSError, ValueError, RuntimeError):
+        return None
+    return hashlib.blake2b(str([(f.st_mtime_ns, f.st_size) for f in facts]).encode(), digest_size=12).hexdigest()
 
 
 def _reuse(run: Run, *, control: bool) -> bool:
@@ -139,7 +146,7 @@ def _reuse(run: Run, *, control: bool) -> bool:
         arrays, state = checkpoint.load(cache_folder() / key)
     except PruneError:
         return False  # an older or torn entry: train again, and overwrite it
-    if set(arrays["weights"]) != set(variable_keys(run.model)):
+    if set(arrays.get("weights", {})) != set(variable_keys(run.model)) or "rows" not in state:
         return False
     run.begin("training", "dense model reused: it was trained before", epochs=0, control=control, cached=True)
     run.set_weights(arrays["weights"])
@@ -158,4 +165,8 @@ def _cache(run: Run) -> None:
     rows = [msgspec.to_builtins(row) for row in run.told]
     if len(rows) < run.done:
         return  # resumed in the middle: the first epochs' rows are in the journal, not here
-    checkpoint.save(cache_folder() / key, arrays={"weights": run.weights()}, state={"rows": rows})
+    try:
+        checkpoint.save(cache_folder() / key, arrays={"weights": run.weights()}, state={"rows": rows})
+    except OSError as error:  # a full disk or a folder of someone else's costs the next run time, not this one its life
+        where = f"in {cache_folder()}: {error.strerror or error}"
+        run.note(f"the dense model cannot be kept for later runs {where}", warning=True)

@@ -112,9 +112,18 @@ class Steps:
             scaled = self.optimizer.scale_loss(total)
         gradients = tape.gradient(scaled, [v.value for v in self._variables])
         if self.track is not None:
-            self.track(gradients, self._variables)
+            self.track(self._unscaled(gradients), self._variables)
         self.optimizer.apply(gradients, self._variables)
         return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(self.task.scores(y, outputs))])
+
+    def _unscaled(self, gradients: Sequence[Any]) -> list[Any]:
+        """Gradients without the factor of a `LossScaleOptimizer`; a step that it will skip counts as none."""
+        if not hasattr(self.optimizer, "inner_optimizer"):
+            return list(gradients)
+        scale = tf.convert_to_tensor(self.optimizer.scale_loss(tf.ones(())))
+        found = [None if g is None else tf.convert_to_tensor(g) / tf.cast(scale, g.dtype) for g in gradients]
+        sound = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in found if g is not None])
+        return [None if g is None else tf.where(sound, g, tf.zeros_like(g)) for g in found]
 
 
 class Evaluation:
