@@ -204,10 +204,13 @@ class Probe:
                 def hook(norm: keras.Layer) -> Any:
                     def calibrated(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                         axes = [a for a in range(len(args[0].shape)) if a != norm.axis % len(args[0].shape)]
-                        # In float64: the mean of a channel that masks have made constant is then that constant, and the
-                        # ReLU behind is at 0, not at a rounding error above it.
-                        exact = tf.nn.moments(tf.cast(args[0], tf.float64), axes)
-                        mean, variance = (tf.cast(m, args[0].dtype) for m in exact)
+                        # Counted from the first value: the mean of a channel that masks have made constant is then
+                        # that constant, and the ReLU behind it is at 0, not at a rounding error above.
+                        first = args[0][
+                            tuple(slice(0, 1) if a in axes else slice(None) for a in range(args[0].shape.rank))
+                        ]
+                        mean, variance = tf.nn.moments(args[0] - first, axes)
+                        mean += tf.reshape(first, tf.shape(mean))
                         norm.moving_mean.assign(mean)  # inside the stateless scope: the variable is not touched
                         norm.moving_variance.assign(variance)
                         found[id(norm)] = (mean, variance)

@@ -264,7 +264,7 @@ def test_fresh_batchnorm_is_calibrated_and_put_back(digits):
 
 def test_a_masked_channel_before_a_fresh_batchnorm_is_flat():
     # A channel that masks have emptied gives its bias everywhere: BatchNorm makes that exactly 0, where ReLU lets no
-    # gradient through. A mean that was summed in float32 left 1e-9, and FORCE brought other weights back.
+    # gradient through. A plain float32 mean left 1e-9, and FORCE brought other weights back.
     x = np.random.default_rng(0).normal(size=(40, 7, 7, 2)).astype("float32")
     model = keras.Sequential(
         [
