@@ -1,7 +1,7 @@
 """The baseline experiment on the real MNIST (weights by magnitude, units by norm), over seeds, beside the published
 columns: mean and deviation at ten percentiles, three timings, and each sentence of its author's analysis answered.
 
-    PRUNE_TUI_DATA=FOLDER python tests/benchmarks/seed_table.py [--seeds 3] [--epochs 10] [--set KEY=VALUE ...]
+    PRUNE_TUI_DATA=FOLDER python tests/benchmarks/seed_table.py [--seeds 3] [--epochs 10] [--keep FILE]
 
 MLP 784-1000-1000-500-200-10 without biases, ReLU, Adam 1e-3, batch 64, 10 epochs, no fine-tuning. FOLDER holds
 mnist.npz. The table comes as Markdown. Times are of one batch of 64: medians over seeds of each run's own medians.
@@ -10,6 +10,7 @@ mnist.npz. The table comes as Markdown. Times are of one batch of 64: medians ov
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import sys
@@ -38,16 +39,22 @@ def tell(event):
         print(f"  {words}", file=sys.stderr, flush=True)
 
 
-def measured(seeds, epochs, more):
-    """Rows by (granularity, percentile), one a seed."""
+def measured(seeds, epochs, more, keep=None):
+    """Rows by (granularity, percentile), one a seed; seeds that the file `keep` holds are not run again."""
     import engine
 
     rows = {}
+    kept = json.loads(keep.read_text()) if keep and keep.exists() else {}
     for seed in range(seeds):
         begun = time.perf_counter()
         given = {**OVERRIDES, "train.epochs": epochs, "measure.runtimes": RUNTIMES, **more, "seed": seed}
-        session = engine.run(engine.load_recipe("baseline", overrides=given), on_event=tell)
-        for row in session.results["sweep"]:
+        key = json.dumps(given, sort_keys=True)
+        if key not in kept:
+            session = engine.run(engine.load_recipe("baseline", overrides=given), on_event=tell)
+            kept[key] = session.results["sweep"]
+            if keep:
+                keep.write_text(json.dumps(kept))
+        for row in kept[key]:
             rows.setdefault((row["granularity"], row["asked"]), []).append(row)
         print(f"seed {seed}: {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
     return rows
@@ -142,6 +149,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--keep", type=Path, help="a file that remembers each seed, for a table made in several goes")
     asked = parser.parse_args()
 
     folder = os.environ.get("PRUNE_TUI_DATA")
@@ -152,7 +160,7 @@ def main():
     from engine.measurement.measuring import device_name, threads
     from engine.recipe_reading import parse_override
 
-    rows = measured(asked.seeds, asked.epochs, dict(map(parse_override, asked.set)))
+    rows = measured(asked.seeds, asked.epochs, dict(map(parse_override, asked.set)), asked.keep)
     print(f"{asked.seeds} seeds, {asked.epochs} epochs; {device_name()}, {threads()} threads, batch 64\n")
     print("\n".join([*table(rows), "", *answers(rows)]))
 
