@@ -39,6 +39,13 @@ def paths() -> dict[str, Path]:
     return dict(sorted(found.items(), key=lambda item: place.get(item[0], len(place))))
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be looked into
+        return False
+
+
 def read(path: str | Path) -> Document:
     """Reads a recipe file, or a preset by its name.
 
@@ -46,7 +53,7 @@ def read(path: str | Path) -> Document:
         RecipeError: there is no such file or preset, or it is not YAML.
     """
     file = Path(path)
-    if not file.is_file():
+    if not _is_file(file):
         known = paths()
         if str(path) in known:
             file = known[str(path)]

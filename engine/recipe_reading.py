@@ -17,8 +17,8 @@ from engine.errors import RecipeError, near
 from engine.recipe import Part, Recipe
 from engine.yaml12 import Document, Path, scalar
 
-_BLOCK = re.compile(r"block:(\d+)x(\d+)\Z")
-_N_M = re.compile(r"(\d+):(\d+)\Z")
+_BLOCK = re.compile(r"block:(\d{1,9})x(\d{1,9})\Z")
+_N_M = re.compile(r"(\d{1,9}):(\d{1,9})\Z")
 _BAD = object()
 _WORDS: dict[str, str] = {
     "int": "a whole number",
@@ -243,6 +243,8 @@ class _Reader:
     def sweep(self, value: dict[str, Any], recipe: Recipe) -> None:
         """Each point of each axis must itself be a valid recipe."""
         for key, points in recipe.sweep.items():
+            if not points:
+                self.problem(("sweep", key), "there is nothing in the list")
             for i, point in enumerate(points):
                 try:
                     recipe_from(
@@ -286,7 +288,7 @@ def check_param(param: Param, value: Any) -> Any:
     if not good:
         return Wrong(f"expected {_WORDS[param.type]}, got {_said(value)}")
     if param.type in ("int", "float"):
-        if not math.isfinite(value) and param.high is not None:
+        if not math.isfinite(value):
             return Wrong(f"expected a finite number, got {value}")
         if (param.low is not None and value < param.low) or (param.high is not None and value > param.high):
             return Wrong(f"must be {_range(param)}, got {value}")

@@ -148,6 +148,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
             text = file.read_text(encoding="utf-8")
         except OSError as error:
             raise PruneError(f"no session can be read: {error.strerror}", where=str(file)) from None
+        except UnicodeDecodeError:
+            raise PruneError("this is no text, so no session", where=str(file)) from None
         from engine.yaml12 import parse
 
         plain = parse(text, str(file)).value
@@ -172,11 +174,11 @@ def to_plain(session: Session) -> dict[str, Any]:
 def from_plain(plain: dict[str, Any], *, where: str = "session") -> Session:
     """The inverse of `to_plain`."""
     plain = dict(plain)
-    for key in ("epochs", "control"):
-        plain[key] = _rows(plain.get(key) or {})
     try:
+        for key in ("epochs", "control"):
+            plain[key] = _rows(plain.get(key) or {})
         session: Session = msgspec.convert(plain, Session)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, TypeError, AttributeError, IndexError) as error:
         raise PruneError(f"this session cannot be understood: {error}", where=where) from None
     return session
 

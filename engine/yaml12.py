@@ -28,6 +28,8 @@ _TAGS = {
     for t in ("null", "bool", "int", "float", "str", "map", "seq", "timestamp", "merge", "value")
 }
 _MOST_NODES = 1_000_000
+_MOST_DIGITS = 4_000
+_MOST_DEPTH = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +55,7 @@ def scalar(text: str) -> Any:
     if text in _BOOL:
         return _BOOL[text]
     if _INT.match(text):
-        return int(text)
+        return int(text) if len(text) <= _MOST_DIGITS else float(text)  # longer ones Python refuses to read
     if _BASED.match(text):
         return int(text, 0)
     if _FLOAT.match(text):
@@ -76,6 +78,8 @@ def parse(text: str, name: str = "recipe") -> Document:
         mark = error.problem_mark or error.context_mark
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         raise RecipeError([f"{place}: this is not YAML: {error.problem or error.context}"]) from None
+    except RecursionError:
+        raise RecipeError([f"{name}: nested too deep"]) from None
     except yaml.YAMLError as error:
         raise RecipeError([f"{name}: this is not YAML: {error}"]) from None
     reader = _Reader(name)
@@ -99,6 +103,9 @@ class _Reader:
         self.places.setdefault(path, place)
         if self.count > _MOST_NODES or id(node) in around:
             self._problem(place, "an alias that repeats itself without end")
+            return None
+        if len(path) > _MOST_DEPTH:
+            self._problem(place, f"nested more than {_MOST_DEPTH} levels deep")
             return None
         if node.tag not in _TAGS:
             self._problem(place, f"the tag {node.tag!r} is not allowed: a recipe holds plain values only")

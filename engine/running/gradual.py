@@ -120,7 +120,14 @@ def dense_gradients(run: Run, *, seed: int) -> dict[str, Array]:
     rows = np.random.default_rng(seed).permutation(len(run.data.x_train))[: run.recipe.train.batch_size]
     x, y = tf.constant(run.data.x_train[rows]), tf.constant(run.data.y_train[rows], dtype=run.task.labels)
     found = {k: v.variable for k, v in kernels(run.model).items() if k in run.mask_arrays()}
+    # A look at the gradient is no step of training: BatchNorm's statistics and dropout stay where they were.
+    states = [(v, v.numpy()) for v in run.model.non_trainable_variables]
+    states += [
+        (g.state, g.state.numpy()) for n in run.model._flatten_layers() for g in getattr(n, "_seed_generators", ())
+    ]
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(run.task.losses(y, run.model(x, training=True)))
     values = tape.gradient(loss, [v.value for v in found.values()])
+    for variable, value in states:
+        variable.assign(value)
     return {k: tf.convert_to_tensor(g).numpy() for k, g in zip(found, values, strict=True)}

@@ -6,6 +6,8 @@ Points share the dense model (it is trained once), and a run that was killed goe
 from __future__ import annotations
 
 import itertools
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -78,8 +80,13 @@ def point_of(index: int, count: int) -> Callable[[Run], None]:
 def flat(point: Mapping[str, Any]) -> dict[str, Any]:
     """A point as columns: last words of keys, groups of keys spread out."""
     columns: dict[str, Any] = {}
+    last = Counter(key.rpartition(".")[2] for key in point)
     for key, value in point.items():
-        columns |= value if isinstance(value, Mapping) else {key.rpartition(".")[2]: value}
+        word = key.rpartition(".")[2]
+        short = word if last[word] == 1 and word != "name" else ".".join(key.split(".")[-2:])
+        # Two keys may end alike (prune.criterion.name, prune.scope.name): as much is said as tells them apart.
+        named = short if short not in columns else key
+        columns |= value if isinstance(value, Mapping) else {named: value}
     return {("asked" if k == "sparsity" else k): str(v) if isinstance(v, Mapping) else v for k, v in columns.items()}
 
 
@@ -115,7 +122,7 @@ def _keep_best(run: Run, ended: Run, session: Session) -> None:
     now = as_float(session.pruned.get("validation", "nan"))
     sign = 1 if session.metric.direction == "max" else -1
     near = sign * (now - dense) >= -SLACK
-    rank = [1.0, session.sparsity] if near else [0.0, sign * now]
+    rank = [1.0, session.sparsity] if near else [0.0, -math.inf if math.isnan(now) else sign * now]
     best = run.memory.get("best point")
     if best is None or rank > best["rank"]:
         run.take(ended.model)

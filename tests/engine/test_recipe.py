@@ -143,3 +143,25 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(RecipeError, match="cannot be read"):
         read(tmp_path / "x.yaml")
+
+
+@pytest.mark.parametrize("value", [".nan", ".inf", "1e999"])
+def test_a_number_that_is_not_finite_is_refused_where_there_is_no_bound_either(value: str) -> None:
+    rate = f"name: x\ntrain: {{optimizer: {{name: adam, learning_rate: {value}}}}}"
+    assert "expected a finite number" in problems(rate)[0]
+    begin = f"name: x\nprune: {{schedule: {{name: cubic, begin: {value}}}}}"
+    assert "expected a finite number" in problems(begin)[0]
+
+
+def test_a_granularity_with_more_digits_than_fit_is_unknown() -> None:
+    assert "unknown granularity" in problems(f"name: x\nprune: {{granularity: 'block:{'9' * 5000}x1'}}")[0]
+
+
+def test_an_axis_of_a_sweep_holds_something() -> None:
+    assert problems("name: x\nsweep: {seed: []}") == ["r.yaml:2:9: sweep.seed: there is nothing in the list"]
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "nul\0byte", "missing/" * 900])
+def test_a_name_that_no_file_can_have_is_said_not_to_be_there(name: str) -> None:
+    with pytest.raises(RecipeError, match="no such file"):
+        load_recipe(name)

@@ -166,3 +166,19 @@ def test_floor_one_imports_nothing_heavy(module: str, repository: Path) -> None:
     code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xfe\x00",
+        b"schema: 1\nepochs: [1]",
+        b"schema: 1\nepochs: {epoch: 3}",
+        b"schema: 1\nepochs: {epoch: [1, 2], phase: [training]}",
+        b"schema: 1\nlog: 3",
+    ],
+)
+def test_a_file_that_was_edited_into_nonsense_is_said_in_words(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "session.yaml").write_bytes(content)
+    with pytest.raises(PruneError):
+        Session.load(tmp_path)

@@ -88,3 +88,13 @@ def test_ambiguous_words_are_quoted_for_both_versions(word: str) -> None:
 def test_scalar_of_an_override() -> None:
     assert scalar("0.95") == 0.95
     assert scalar("unit") == "unit"
+
+
+@pytest.mark.parametrize("text", ["[" * 3000 + "]" * 3000, "{a: " * 150 + "1" + "}" * 150])
+def test_what_is_nested_without_end_is_refused(text: str) -> None:
+    with pytest.raises(RecipeError, match="nested"):
+        parse(text)
+
+
+def test_a_number_of_any_length_is_a_number() -> None:
+    assert parse("a: " + "9" * 5000).value == {"a": float("inf")}

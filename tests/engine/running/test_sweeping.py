@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import keras
 import pytest
 
 from engine.errors import RecipeError
-from engine.events import Finished, Noted, Progress, Result
+from engine.events import Finished, Noted, Progress, Result, number
 from engine.recipe import Recipe
 from engine.recipe_reading import recipe_from
 from engine.running.control import Control
 from engine.running.executing import execute
-from engine.running.sweeping import flat, points, recipe_at, told
+from engine.running.sweeping import _keep_best, flat, points, recipe_at
 from engine.session import Session
 from engine.yaml12 import parse
 
@@ -125,3 +127,20 @@ def test_a_sweep_that_was_stopped_goes_on_with_the_next_point(tmp_path: Path) ->
     assert [r["asked"] for r in session.results["sweep"]] == [0.2, 0.4, 0.6]
     assert session.state == "done"
     assert sum(isinstance(e, Result) and e.name == "sweep" for e in events) == 1  # only the third was left
+
+
+def test_columns_of_keys_that_end_alike_are_told_apart() -> None:
+    point = {"prune.criterion.name": "snip", "prune.scope.name": "erk", "train.epochs": 1, "prune.schedule.epochs": 2}
+    assert list(flat(point)) == ["criterion.name", "scope.name", "train.epochs", "schedule.epochs"]
+    assert flat({"seed": 1, "train.epochs": 3}) == {"seed": 1, "epochs": 3}
+
+
+@pytest.mark.parametrize("order", [(math.nan, 0.3), (0.3, math.nan)])
+def test_a_point_that_diverged_is_not_the_best(order: tuple[float, float]) -> None:
+    taken: list[Any] = []
+    run: Any = SimpleNamespace(recipe=recipe({"seed": [0, 1]}), memory={}, take=taken.append, stage=0)
+    for stage, value in enumerate(order):
+        run.stage = stage
+        session = Session(dense={"validation": 0.9}, pruned={"validation": number(value)})
+        _keep_best(run, cast("Any", SimpleNamespace(model=value)), session)
+    assert taken[-1] == 0.3
