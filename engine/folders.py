@@ -274,8 +274,11 @@ def _listed(path: str) -> Listed | None:
 
 def _unsummarised(folder: Path) -> Summary:
     """Of a run that has just begun, or of a session that came from elsewhere."""
+    name, made = re.sub(r"^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-", "", folder.name), folder.stat().st_mtime
     try:
-        return summarise(Session.load(folder))
+        told = summarise(Session.load(folder))
     except PruneError:
-        name = re.sub(r"^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-", "", folder.name)
-        return Summary(run=folder.name, name=name, created=folder.stat().st_mtime)
+        return Summary(run=folder.name, name=name, created=made)
+    if told.created:
+        return told
+    return msgspec.structs.replace(told, run=folder.name, name=name, created=made)  # it has not told its recipe yet

@@ -184,6 +184,15 @@ def test_lists_are_newest_first_and_pass_over_what_is_no_run(tmp_path: Path) -> 
     assert folders.listed(tmp_path / "none") == []
 
 
+def test_a_run_that_has_told_nothing_yet_is_the_newest_under_its_own_name(tmp_path: Path) -> None:
+    folder = folders.create(tmp_path, "snip")
+    (folder / folders.RECIPE).write_text("name: snip\n", encoding="utf-8")
+    Journal(folder).close()
+    (told,) = [run.summary for run in folders.listed(tmp_path)]
+    assert told.name == "snip"
+    assert abs(told.created - time.time()) < 60
+
+
 def test_ten_thousand_runs_are_listed_within_a_second_of_processor_time(tmp_path: Path) -> None:
     line = msgspec.json.encode(Summary(run="r", name="x", state="done", seq=9, created=1.0))
     for index in range(2_000):

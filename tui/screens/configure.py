@@ -128,8 +128,10 @@ class ConfigureScreen(Screen[None]):
 
     def _estimate(self) -> str:
         last = self.app.history.last(str(self.values.get("name")))
-        if last is None or last.state != "done" or not last.epochs or self.recipe is None:
+        if last is None or last.state != "done" or self.recipe is None:
             return "how long it takes is known after its first run"
+        if not last.epochs:  # a sweep tells points and no epochs
+            return f"about {n.clock(last.updated - last.created)}, by its last run"
         repairs = self.recipe.prune.repair if self.recipe.prune else ()
         epochs = self.recipe.train.epochs + sum(int(part.get("epochs", 0) or 0) for part in repairs)
         return f"about {n.clock((last.updated - last.created) * max(1, epochs) / last.epochs)}, by its last run"
