@@ -21,23 +21,23 @@ from unit_table import CRITERIA, dense_model, probabilities
 Array = np.ndarray[Any, Any]
 
 
-def loss(model: Any, x: Array, y: Array) -> float:
-    """Mean cross-entropy."""
-    import keras
-
-    found = keras.losses.sparse_categorical_crossentropy(y, model(x, training=False), not probabilities(model))
-    return float(np.mean(found))
-
-
 def costs(model: Any, norm: Any, x: Array, y: Array) -> Array:
     """By unit, what the loss rises by when it alone is silent."""
-    gamma, beta, base = norm.gamma.numpy(), norm.beta.numpy(), loss(model, x, y)
+    import keras
+    import tensorflow as tf
+
+    @tf.function
+    def loss() -> Any:
+        found = model(x, training=False)
+        return tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y, found, not probabilities(model)))
+
+    gamma, beta, base = norm.gamma.numpy(), norm.beta.numpy(), float(loss())
     rises = []
     for unit in range(len(gamma)):
         alone = np.arange(len(gamma)) != unit
         norm.gamma.assign(gamma * alone)
         norm.beta.assign(beta * alone)
-        rises.append(loss(model, x, y) - base)
+        rises.append(float(loss()) - base)
     norm.gamma.assign(gamma)
     norm.beta.assign(beta)
     return np.asarray(rises)
