@@ -101,3 +101,25 @@ def test_no_sessions_yet(snap_compare, make_app, settle, monkeypatch, tmp_path):
 
     monkeypatch.chdir(tmp_path)
     assert snap_compare(make_app(runs=Path("runs")), terminal_size=(80, 24), run_before=_after(settle, "s"))
+
+
+def test_plots(snap_compare, make_app, settle, look):
+    size = look()
+    app = make_app("done")
+    begin = _run(settle, "done")
+
+    async def before(pilot):
+        await begin(pilot)
+        await settle(pilot, lambda: all(run.announced for run in pilot.app.desk.open))  # no word in the corner later
+        await pilot.press("p")
+        await settle(pilot, lambda: getattr(pilot.app.screen, "scope", "") == "plots" and bool(pilot.app.screen.plots))
+        await pilot.pause(0.1)
+        pilot.app.screen.draw()
+        await pilot.pause(0.1)
+
+    assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("size", [SIZES["wide"], SIZES["tiny"]], ids=["wide", "tiny"])
+def test_jump(snap_compare, make_app, settle, size):
+    assert snap_compare(make_app("pruning"), terminal_size=size, run_before=_run(settle, "pruning", "ctrl+o"))

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.segment import Segment
+from rich.style import Style
+from textual.app import ComposeResult
+from textual.containers import Grid
+from textual.strip import Strip
+from textual_hires_canvas import Canvas
 from textual_plot import HiResMode, NumericAxisFormatter, PlotWidget
+from textual_plot.plot_widget import Legend
 
 from engine.reporting.blocks import Plot, Series
 from engine.reporting.plots import tick_label, ticks
@@ -29,6 +36,14 @@ class _Ticks(NumericAxisFormatter):
         return [tick_label(tick, self.at, percent=self.percent) for tick in ticks]
 
 
+class _Canvas(Canvas):
+    """Gives every piece a style: Textual's filter for NO_COLOR fails on pieces without one."""
+
+    def render_line(self, y: int) -> Strip:
+        strip = super().render_line(y).extend_cell_length(self.size.width)
+        return Strip([Segment(text, style or Style()) for text, style, _ in strip], strip.cell_length)
+
+
 class PlotView(PlotWidget, can_focus=False):
     """Shows a plot as the files have it: series apart by mark, colour and, in the legend below, name."""
 
@@ -43,6 +58,13 @@ class PlotView(PlotWidget, can_focus=False):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, allow_pan_and_zoom=False)
+
+    def compose(self) -> ComposeResult:
+        """The same parts as its base, of our canvas."""
+        with Grid():
+            for name in ("margin-top", "margin-left", "plot", "margin-bottom"):
+                yield _Canvas(1, 1, id=name)
+        yield Legend(id="legend")
 
     def on_mount(self) -> None:
         """A line less above: the title is in the screen's own head."""
