@@ -16,7 +16,7 @@ from engine.recipe import Recipe
 from engine.recipe_reading import recipe_from
 from engine.running.control import Control
 from engine.running.executing import execute
-from engine.running.sweeping import _keep_best, flat, points, recipe_at
+from engine.running.sweeping import _keep_best, flat, points, recipe_at, told
 from engine.session import Session
 from engine.yaml12 import parse
 
