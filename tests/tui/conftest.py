@@ -84,11 +84,12 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def presets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], dict[str, Path]]:
-    monkeypatch.setattr(engine.presets, "shipped_folder", lambda: HERE / "presets")
+    monkeypatch.chdir(HERE)  # paths are shown: they must be the same in every checkout
+    monkeypatch.setattr(engine.presets, "shipped_folder", lambda: Path("presets"))
     monkeypatch.setattr(engine.presets, "user_folder", lambda: tmp_path / "own")
 
     def paths() -> dict[str, Path]:
-        folders = (HERE / "presets", tmp_path / "own")
+        folders = (Path("presets"), tmp_path / "own")
         return {p.stem: p for f in folders if f.is_dir() for p in sorted(f.glob("*.yaml"))}
 
     return paths
