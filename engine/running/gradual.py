@@ -105,7 +105,7 @@ def train_drop_grow(run: Run) -> None:
     if run.done == 0:
         sparsity = target_sparsity(prune.target)
         rng = np.random.default_rng(run.seed("masks"))
-        found = {k: rng.random(k_.shape) for k, k_ in run.maskable().items()}
+        found = {k: rng.random(k_.shape) for k, k_ in kernels(run.model).items()}
         run.change_masks(masks_at(run, sparsity, seed=run.seed("score"), found=found), target=sparsity)
     train(run, phase="training", epochs=run.recipe.train.epochs, tag=TAG, hook=DropGrow(run, total=_steps(run)))
 

@@ -47,6 +47,12 @@ def plan(recipe: Recipe) -> list[Stage]:
     if recipe.prune is None:
         return [Stage("dense", dense.train_dense, recipe.train.epochs), Stage("finish", finishing.finish)]
     check(recipe.prune)
+    if recipe.model.name == "file" and recipe.prune.schedule.get("control") == "reinitialise":
+        raise PruneError(
+            "a model from a file has no other initial weights than its own",
+            where="prune.schedule.control",
+            todo="Use control: shuffle, or a built-in model",
+        )
     middle = _PLANS[recipe.prune.schedule.name](recipe)
     if recipe.prune.schedule.name == "one_shot" and recipe.prune.target.name == "accuracy_drop":
         return [*middle, Stage("finish", finishing.finish)]  # every trial of the search is repaired

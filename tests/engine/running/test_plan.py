@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from engine.errors import PruneError
+from engine.layout import kernels
 from engine.presets import paths
 from engine.recipe import Recipe, load_recipe
 from engine.recipe_reading import recipe_from
@@ -48,6 +49,10 @@ def test_every_preset_has_a_plan() -> None:
         ({"prune.schedule": "one_shot", "prune.target": {"epsilon": 0.1}}, "prune.target"),
         ({"prune.repair": [{"name": "rewind", "step": 5}]}, "prune.repair.rewind.step"),
         ({"prune.criterion": "fpgm"}, "prune.criterion"),
+        (
+            {"model": {"file": "m.keras"}, "prune.schedule": {"name": "at_init", "control": "reinitialise"}},
+            "prune.schedule.control",
+        ),
     ],
 )
 def test_parts_that_do_not_go_together_are_refused_before_training(settings: dict[str, Any], where: str) -> None:
@@ -91,3 +96,14 @@ def test_no_unit_goes_between_rounds_where_its_dense_weights_are_asked_for_again
     settings = {k: v for k, v in later.items() if k != "control"}
     run = execute(recipe(**{"prune.schedule": schedule, **UNITS, **settings}), lambda _: None)
     assert run.model.count_params() == 64 * 8 + 8 + 8 * 10 + 10
+
+
+def test_drop_grow_leaves_what_the_scope_skips_whole() -> None:
+    settings = {
+        "prune.schedule": {"name": "drop_grow", "frequency": 2},
+        "prune.scope": {"name": "erk", "skip": ["output"]},
+    }
+    run = execute(recipe(**settings), lambda _: None)
+    values = {key: kernel.variable.numpy() for key, kernel in kernels(run.model).items()}
+    assert (values["output/kernel"] != 0).all()
+    assert (values["dense_1/kernel"] != 0).sum() <= 64 * 16 // 2  # ERK: the only layer left takes it all
