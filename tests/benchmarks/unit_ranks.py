@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    given.model, given.batch_size, given.learning_rate = "cnn", 128, 1e-3
+    given.model, given.batch_size, given.learning_rate, given.recalibrated = "cnn", 128, 1e-3, False
 
     import keras
     from scipy.stats import spearmanr

@@ -32,6 +32,7 @@ def dense_model(given: argparse.Namespace, data: Any, seed: int, *, penalty: flo
     """The dense network, trained; with a penalty also on every BatchNorm's gamma (network slimming)."""
     import keras
 
+    import engine
     from engine.criteria.bn_scale import gammas
     from engine.models import build
 
@@ -45,6 +46,8 @@ def dense_model(given: argparse.Namespace, data: Any, seed: int, *, penalty: flo
     )
     for gamma in gammas(model):
         gamma.regularizer = None
+    if given.recalibrated:
+        engine.recalibrate(model, data.x_train[: given.samples])
     return model
 
 
@@ -184,6 +187,9 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3, help="of random, a seed")
     parser.add_argument("--sparsities", type=float, nargs="+", default=[0.25, 0.5, 0.75])
     parser.add_argument("--criteria", nargs="+", default=list(CRITERIA))
+    parser.add_argument(
+        "--recalibrated", action="store_true", help="dense BatchNorms too, where few steps leave them behind"
+    )
     parser.add_argument("--tiny", action="store_true", help="digits, two criteria beside random, one seed: a minute")
     given = parser.parse_args()
     if given.tiny:
