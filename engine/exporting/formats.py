@@ -77,6 +77,7 @@ def _write_keras(model: keras.Model, path: Path, _examples: Iterable[Any]) -> No
 def _open_keras(path: Path, _model: keras.Model, custom_objects: dict[str, Any] | None) -> tuple[str, Run]:
     import keras
 
+    # Written a moment ago from the model in memory: the only code in it is that model's own.
     loaded = keras.models.load_model(path, custom_objects=custom_objects, compile=False, safe_mode=False)
     return f"Keras {keras.__version__}", _keras_run(loaded)
 
