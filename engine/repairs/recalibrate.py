@@ -37,9 +37,7 @@ class Recalibrate:
     batch_size: int = 128
 
 
-def recalibrate(
-    model: keras.Model, data: Any, *, batches: int | None = None, batch_size: int = 128
-) -> tuple[str, ...]:
+def recalibrate(model: keras.Model, data: Any, *, batches: int | None = None, batch_size: int = 128) -> tuple[str, ...]:
     """Takes every BatchNorm layer's moving mean and variance anew, in place; everything else stays as it is.
 
     Each layer normalises with the batch's own moments on the way (as in training; dropout stays off), and its
