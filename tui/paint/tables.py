@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from engine.events import EpochEnded, LayerState
+from engine.events import LayerState, Number
 from engine.session import LogLine, Session
 from tui.paint import numbers as n
 from tui.paint.lines import Line, clean, cut, left, length, line, middle, right, wrap
@@ -30,7 +30,17 @@ def epochs(session: Session, width: int) -> list[Line]:
     """One row an epoch, the dense control's first, the newest last."""
     names = _extra_names(session, width)
     rows = (*session.control, *session.epochs)[-MOST_EPOCHS:]
-    return [_epoch(row, names, width) for row in rows]
+    return [
+        _epoch(
+            "dense" if row.control else SHORT_PHASES.get(row.phase, row.phase),
+            row.epoch,
+            (row.loss, row.metric, row.validation, None if row.control else row.sparsity),
+            tuple(row.series.get(name) for name in names),
+            row.seconds,
+            width,
+        )
+        for row in rows
+    ]
 
 
 def _extra_names(session: Session, width: int) -> list[str]:
@@ -38,17 +48,25 @@ def _extra_names(session: Session, width: int) -> list[str]:
     return list(dict.fromkeys(k for row in session.epochs[-1:] for k in row.series))[: max(0, room)]
 
 
-def _epoch(row: EpochEnded, names: Sequence[str], width: int) -> Line:
-    phase = "dense" if row.control else SHORT_PHASES.get(row.phase, row.phase)
+@lru_cache(maxsize=2 * MOST_EPOCHS)  # a row never changes once it is there: each frame has one that is new
+def _epoch(
+    phase: str,
+    epoch: int,
+    numbers: tuple[Number | None, ...],
+    more: tuple[Number | None, ...],
+    seconds: float,
+    width: int,
+) -> Line:
+    loss, metric, validation, sparsity = numbers
     return line(
-        right(str(row.epoch), 6),
+        right(str(epoch), 6),
         (f"  {left(phase, 8)}", "quiet"),
-        right(n.loss(row.loss), 6),
-        (right(n.metric(row.metric), 6) if width >= 44 else "", "quiet"),
-        (right(n.metric(row.validation), 6), "quiet" if row.control else "accuracy"),
-        (right(n.DASH if row.control else n.percent(row.sparsity), 8), "quiet" if row.control else "pruned"),
-        "".join(right(n.any_number(row.series.get(name)), 9) for name in names),
-        (right(f"{row.seconds:.1f} s", 7) if width >= 52 else "", "quiet"),
+        right(n.loss(loss), 6),
+        (right(n.metric(metric), 6) if width >= 44 else "", "quiet"),
+        (right(n.metric(validation), 6), "quiet" if sparsity is None else "accuracy"),
+        (right(n.percent(sparsity), 8), "quiet" if sparsity is None else "pruned"),
+        "".join(right(n.any_number(value), 9) for value in more),
+        (right(f"{seconds:.1f} s", 7) if width >= 52 else "", "quiet"),
     )
 
 

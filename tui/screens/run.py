@@ -71,6 +71,7 @@ class RunScreen(Screen[None]):
         self.shown = "live"
         self.zoomed = False
         self._painted: object = None
+        self._picture = live.session
         self._summarised = live.session.finished
 
     def compose(self) -> ComposeResult:
@@ -113,9 +114,9 @@ class RunScreen(Screen[None]):
         session = self.frozen or live.session
         sizes = tuple(self.query_one(f"#{name}").size for name in PANELS)
         state = (session, self.view, live.lost, live.paused, live.stopping, sizes)
-        if not force and self._painted is not None and state == self._painted:
+        if not force and self._painted == state:
             return
-        self._painted = state
+        self._painted, self._picture = state, session
         if live.session.finished and not self._summarised:
             self._summarised = True
             if session.pruned:
@@ -124,12 +125,12 @@ class RunScreen(Screen[None]):
             self._paint(session)
 
     def _paint(self, session: Session) -> None:
-        live, width = self.live, self.app.size.width
+        width = self.app.size.width
         tall_enough = self.has_class("-wide") or (self.zoomed and self.app.size.height >= 30 and width >= 100)
         rows = 6 if tall_enough else 4 if self.app.size.height >= 22 else 3 if self.app.size.height >= 18 else 2
-        self.query_one("#heading", Lines).put([heading.heading(live, width, frozen=self.frozen is not None)])
-        self.query_one("#progress", Lines).put([heading.progress_line(live, width)])
-        self.query_one("#trouble", Lines).put(heading.trouble(live, width))
+        self._paint_heading()
+        self.query_one("#progress", Lines).put([heading.progress_line(self.live, width)])
+        self.query_one("#trouble", Lines).put(heading.trouble(self.live, width))
         self.query_one("#figures", Lines).put(figures.paint(session, width, rows=rows))
         for name in PANELS:
             panel = self.query_one(f"#{name}", Lines)
@@ -148,6 +149,10 @@ class RunScreen(Screen[None]):
             else:
                 panel.put(lines)
         self.query_one(KeyBar).update_keys()
+
+    def _paint_heading(self) -> None:
+        words = heading.heading(self.live, self.app.size.width, frozen=self.frozen is not None)
+        self.query_one("#heading", Lines).put([words])
 
     def _lines(self, name: str, session: Session, panel: Lines) -> list[Line]:
         width = max(20, panel.scrollable_content_region.width)
@@ -226,9 +231,9 @@ class RunScreen(Screen[None]):
             begin(self, partial(self._tell, self.live.toggle_pause), exclusive=True, group="tell")
 
     def action_freeze(self) -> None:
-        """Stops the picture, or lets it catch up."""
-        self.frozen = self.live.session if self.frozen is None and self.live.going else None
-        self.tick(force=True)
+        """Stops the picture as it is, or lets it catch up: that is said at once, the rest comes with the next tick."""
+        self.frozen = self._picture if self.frozen is None and self.live.going else None
+        self._paint_heading()
 
     def action_stop(self) -> None:
         """Asks, then stops the run."""

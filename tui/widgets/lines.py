@@ -78,7 +78,7 @@ class Lines(ScrollView, can_focus=False):
         """Lines that stay at the top while the others scroll."""
         if head != self.pinned:
             self.pinned = head
-            self.virtual_size = Size(self.virtual_size.width, len(head) + len(self.content))
+            self._reaches(len(head) + len(self.content))
             self.refresh()
 
     def put(self, lines: Sequence[Line]) -> None:
@@ -88,13 +88,33 @@ class Lines(ScrollView, can_focus=False):
             return
         self.content = lines
         if len(lines) != len(before) or not self.is_mounted:
-            self.virtual_size = Size(self.virtual_size.width, len(self.pinned) + len(lines))
-            self.refresh(layout=self.is_mounted and self.styles.height is not None and self.styles.height.is_auto)
+            self._reaches(len(self.pinned) + len(lines))
+            self.refresh(layout=self.is_mounted and self._grows)
             return
-        top = int(self.scroll_offset.y)
-        for y, (new, old) in enumerate(zip(lines, before, strict=True)):
-            if new != old and top <= y < top + self.size.height:
-                self.refresh(Region(0, y - top + len(self.pinned), self.size.width, 1))
+        top, (width, height) = int(self.scroll_offset.y), self.size
+        changed = [
+            Region(0, y - top + len(self.pinned), width, 1)
+            for y in range(top, min(top + height, len(lines)))
+            if lines[y] != before[y]
+        ]
+        if changed:
+            self.refresh(*changed)
+
+    @property
+    def _grows(self) -> bool:
+        """Whether the widget is as high as what it shows."""
+        return self.styles.height is not None and self.styles.height.is_auto
+
+    def _reaches(self, rows: int) -> None:
+        """How far it can be scrolled.
+
+        Setting the reactive asks for a layout of the whole screen, 20 ms for every new row of a log. Where the height
+        is given, no more changes than the scroll bar, which asks for a layout by itself when it comes or goes.
+        """
+        size = Size(self.virtual_size.width, rows)
+        self.set_reactive(ScrollView.virtual_size, size)
+        if self.is_mounted:
+            self._scroll_update(size)
 
     @property
     def text(self) -> str:
