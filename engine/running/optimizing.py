@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from engine.masks.hooks import innermost
 from engine.recipe import Train
 
 Course = Callable[[float], float]
@@ -49,6 +50,9 @@ class Fresh:
         name, params = settings.optimizer.name, settings.optimizer.params
         self.optimizer = make_optimizer(name, params, rate=self._table, mixed_precision=settings.mixed_precision)
         self.optimizer.build(variables)
+        # One process trains on one device: there is nothing to sum over. When a step is traced, Keras' sum registers
+        # a gradient of its own with TensorFlow, for good, and with it that step's graph, data and variables.
+        innermost(self.optimizer)._all_reduce_sum_gradients = list
         self._first = [(v, v.numpy()) for v in self.optimizer.variables]
 
     def begin(self, course: Course, steps: int) -> None:
