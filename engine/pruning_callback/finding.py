@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from engine import catalog, registry
 from engine.criteria.context import Arrays, Context
 from engine.errors import PruneError
 from engine.layout import Array, kernels
@@ -57,6 +58,14 @@ class Finder:
         found: Masking = unit_masks(model, whole)
         return found
 
+    def aimed_at(self, masks: Mapping[str, Array]) -> tuple[int, int]:
+        """How many weights the target is a share of, and how many are left: excepted layers do not count."""
+        chosen, scope = self.sentence.chosen, self.sentence.scope
+        own = {k: v for k, v in chosen.items() if catalog.get("scope", scope).param(k)}
+        excepted = registry.make("scope", scope, own).overrides(sorted(self.layouts))
+        ours = [m for key, m in masks.items() if key in self.layouts and key not in excepted]
+        return sum(m.size for m in ours), sum(int(np.count_nonzero(m)) for m in ours)
+
     def at(self, sparsity: float | Fraction, masks: Mapping[str, Array], *, scores: Arrays | None = None) -> Masking:
         """Masks at a sparsity; what is gone in `masks` stays gone.
 
@@ -71,7 +80,7 @@ class Finder:
         return find_masks(
             self.scene,
             criterion,
-            sparsity,  # type: ignore[arg-type]
+            sparsity,
             granularity=self.sentence.granularity,
             scope=self.sentence.scope,
             params=self.sentence.chosen,

@@ -36,7 +36,9 @@ def scores(run: Run, *, seed: int) -> dict[str, Array]:
     criterion = make("criterion", run.recipe.prune.criterion.name, run.recipe.prune.criterion.params)
     scene = context(run.model, sample(run, criterion, seed=seed), seed=seed, probe=run.probe)
     run.probe = scene.probe
-    return ask(criterion, scene)
+    found = ask(criterion, scene)
+    run.tell_skipped(found.skipped)
+    return found
 
 
 def masks_at(
@@ -63,6 +65,7 @@ def masks_at(
         scope=prune.scope.name,
         layouts=layouts,
         within=run.mask_arrays() or None,
+        gradual=True,
         **choosing_params(prune),
     )
 

@@ -76,6 +76,7 @@ class Run:
         self._phase: Phase = "loading"
         self._evaluation: Evaluation | None = None
         self._sparsity: float | None = None
+        self._skipped: set[str] = set()
         self._protected: frozenset[str] | None = None
 
     # ---- saying ----------------------------------------------------------------------------------------------------
@@ -94,6 +95,13 @@ class Run:
     def note(self, words: str, *, warning: bool = False) -> None:
         """Puts a line into the log."""
         self.say(Noted(words=words, level="warning" if warning else "info"))
+
+    def tell_skipped(self, skipped: Mapping[str, str]) -> None:
+        """Tells once of each kernel that gets no score, and why."""
+        for key, why in skipped.items():
+            if key not in self._skipped:
+                self._skipped.add(key)
+                self.note(f"{key} is left whole: {why}", warning=True)
 
     def begin(
         self, phase: Phase, words: str = "", *, epochs: int = 0, control: bool = False, cached: bool = False

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from fractions import Fraction
 
+from engine.layout import kernels
 from engine.recipe import Prune
+from engine.registry import make
 from engine.running import histograms
-from engine.running.aims import target_sparsity
+from engine.running.aims import rounds_of, target_sparsity
 from engine.running.choosing import masks_at
 from engine.running.context import Run
 from engine.running.dense import EARLY, TAG
@@ -32,11 +33,8 @@ def round_of(index: int, count: int) -> Callable[[Run], None]:
         if run.done == 0:
             target = target_sparsity(prune.target)
             run.begin("pruning", f"round {index + 1} of {count}")
-            now = (
-                target
-                if index + 1 == count
-                else round_sparsity(run, schedule.get("share"), schedule.get("rounds"), index)
-            )
+            total, left = aimed_at(run)
+            now = rounds_of(schedule).after(index, target, total=total, left=left)
             run.change_masks(masks_at(run, now, seed=run.seed("score")), target=float(now))
             histograms.tell(run)
             rewind(run, index, count)
@@ -53,15 +51,19 @@ def goes_back(prune: Prune) -> bool:
     return controlled or any(part.name in ("rewind", "interpolate") for part in prune.repair)
 
 
-def round_sparsity(run: Run, share: float, rounds: int | None, index: int) -> Fraction:
-    """The exact sparsity after a round: ceil(share * left) go, or equal ratios where rounds are given."""
-    assert run.recipe.prune is not None
-    counts = run.counts()
-    total, left = (counts.units, counts.units_kept) if run.by_units else (counts.weights, counts.weights_kept)
-    if rounds:
-        density = (1.0 - target_sparsity(run.recipe.prune.target)) ** ((index + 1) / rounds)
-        return Fraction(total - round(density * total), total)
-    return Fraction(total - left + math.ceil(Fraction(str(share)) * left), total)
+def aimed_at(run: Run) -> tuple[int, int]:
+    """How many pieces the target is a share of, and how many are left: layers that the scope excepts do not count."""
+    prune = run.recipe.prune
+    assert prune is not None
+    if run.by_units:
+        counts = run.counts()
+        return counts.units, counts.units_kept
+    masks = run.mask_arrays()
+    sizes = {key: math.prod(kernel.shape) for key, kernel in kernels(run.model).items()}
+    excepted = make("scope", prune.scope.name, prune.scope.params).overrides(sorted(sizes))
+    ours = [key for key in sizes if key not in excepted]
+    left = sum(int(masks[key].sum()) if key in masks else sizes[key] for key in ours)
+    return sum(sizes[key] for key in ours), left
 
 
 def rewind(run: Run, index: int, count: int) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
 
 from engine.errors import PruneError
+from engine.events import MasksChanged
 from engine.layout import kernels
 from engine.presets import paths
 from engine.recipe import Recipe, load_recipe
@@ -107,3 +109,29 @@ def test_drop_grow_leaves_what_the_scope_skips_whole() -> None:
     values = {key: kernel.variable.numpy() for key, kernel in kernels(run.model).items()}
     assert (values["output/kernel"] != 0).all()
     assert (values["dense_1/kernel"] != 0).sum() <= 64 * 16 // 2  # ERK: the only layer left takes it all
+
+
+def changes(settings: dict[str, Any]) -> list[MasksChanged]:
+    told: list[Any] = []
+    execute(recipe(**settings), told.append)
+    return [event for event in told if isinstance(event, MasksChanged)]
+
+
+def test_rounds_cut_their_share_of_what_the_scope_leaves_to_them() -> None:
+    """160 weights of the output are excepted: a half of 1024 goes in each round, not a half of what all have left."""
+    schedule = {"name": "iterative", "share": 0.5, "rewind": "none", "epochs": 1}
+    scope = {"name": "global", "skip": ["output"]}
+    seen = changes({"prune.schedule": schedule, "prune.scope": scope, "prune.target": {"sparsity": 0.875}})
+    assert [event.counts.weights_kept - 160 for event in seen] == [512, 256, 128]
+
+
+def test_a_target_of_nothing_takes_no_round() -> None:
+    assert changes({"prune.schedule": "iterative", "prune.target": {"sparsity": 0.0}}) == []
+
+
+@pytest.mark.parametrize("schedule", [{"name": "cubic", "frequency": 1}, {"name": "iterative", "epochs": 1}])
+def test_n_of_m_is_reached_on_the_schedules_way(schedule: dict[str, Any]) -> None:
+    seen = changes({"prune.schedule": schedule, "prune.granularity": "2:4", "prune.target": "sparsity"})
+    assert all(a.after < b.after for a, b in itertools.pairwise(seen))
+    assert len(seen) > 3
+    assert seen[-1].after == 0.5

@@ -148,3 +148,42 @@ def test_open_sizes_come_from_the_data():
     model = keras.Model(x, L.Dense(2)(L.GlobalAveragePooling1D()(L.Conv1D(3, 2)(x))))
     assert len(engine.score(model, "synflow")) == 2
     assert len(engine.score(model, "synflow", np.zeros((1, 7, 4), "float32"))) == 2
+
+
+class Called(Own):
+    """A user's layer that keeps a kernel without naming it, and a matrix that it does not call a kernel."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], self.units))
+        self.mix = self.add_weight(shape=(self.units, self.units), name="mix")
+
+    def call(self, x):
+        return tf.matmul(tf.matmul(x, self.kernel), self.mix)
+
+
+class Holder(keras.Model):
+    """A model with a matrix of its own beside its layers."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 3), name="kernel")
+        self.inner = L.Dense(3)
+        self.inner.build((None, 3))
+        self.built = True
+
+    def call(self, x):
+        return self.inner(tf.matmul(x, self.kernel))
+
+
+def test_kernels_of_ones_own_layers():
+    x = keras.Input((6,))
+    model = keras.Model(x, L.Dense(3)(Holder()(Called(4)(x))))
+    own, holder = model.layers[1], model.layers[2]
+    data = np.random.default_rng(0).normal(size=(6, 6)).astype("float32"), np.arange(6) % 3
+    for criterion in ("magnitude", "snip", "activation"):
+        scores = engine.score(model, criterion, data)
+        assert list(scores) == [k.path for k in (own.kernel, holder.inner.kernel, model.layers[3].kernel)]
+        assert set(scores.skipped) == {own.mix.path, holder.kernel.path}
+    masks = engine.prune(model, sparsity=0.5)
+    assert "name it kernel" in masks.skipped[own.mix.path]
+    assert "layer of its own" in masks.skipped[holder.kernel.path]
+    assert (own.mix.numpy() != 0).all()
