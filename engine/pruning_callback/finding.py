@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -58,11 +59,18 @@ class Finder:
         found: Masking = unit_masks(model, whole)
         return found
 
+    def of_the_output(self, masks: Mapping[str, Array]) -> dict[str, Fraction]:
+        """The sparsity of the output kernel after this round, where the rounds have a share of its own for it."""
+        *_, (key, kernel) = self.scene.kernels.items()
+        found: dict[str, Fraction] = self.sentence.schedule.output(key, masks, math.prod(kernel.shape))
+        return found
+
     def aimed_at(self, masks: Mapping[str, Array]) -> tuple[int, int]:
         """How many weights the target is a share of, and how many are left: excepted layers do not count."""
         chosen, scope = self.sentence.chosen, self.sentence.scope
         own = {k: v for k, v in chosen.items() if catalog.get("scope", scope).param(k)}
         excepted = registry.make("scope", scope, own).overrides(sorted(self.layouts))
+        excepted |= self.of_the_output(masks)
         ours = [m for key, m in masks.items() if key in self.layouts and key not in excepted]
         return sum(m.size for m in ours), sum(int(np.count_nonzero(m)) for m in ours)
 
@@ -77,13 +85,17 @@ class Finder:
         if self.sentence.by_units:
             return self._units(sparsity)
         criterion = self.sentence.criterion if scores is None else Given(scores)
+        params = dict(self.sentence.chosen)
+        if own := self.of_the_output(masks) if self.sentence.when == "iterative" else {}:
+            theirs = params.get("per_layer", {})
+            params["per_layer"] = {**theirs, **own, **theirs}  # the first pattern that fits counts
         return find_masks(
             self.scene,
             criterion,
             sparsity,
             granularity=self.sentence.granularity,
             scope=self.sentence.scope,
-            params=self.sentence.chosen,
+            params=params,
             within={k: m for k, m in masks.items() if k in self.layouts},
         )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from engine.layout import kernels
 from engine.recipe import Prune
@@ -16,6 +18,9 @@ from engine.running.dense import EARLY, TAG
 from engine.running.once import shuffle_masks
 from engine.running.training import train
 from engine.running.units import shrink_between_rounds
+
+if TYPE_CHECKING:
+    from engine.schedules.iterative import Iterative
 
 
 def round_of(index: int, count: int) -> Callable[[Run], None]:
@@ -33,9 +38,11 @@ def round_of(index: int, count: int) -> Callable[[Run], None]:
         if run.done == 0:
             target = target_sparsity(prune.target)
             run.begin("pruning", f"round {index + 1} of {count}")
-            total, left = aimed_at(run)
-            now = rounds_of(schedule).after(index, target, total=total, left=left)
-            run.change_masks(masks_at(run, now, seed=run.seed("score")), target=float(now))
+            rounds = rounds_of(schedule)
+            own = {} if run.by_units else of_the_output(run, rounds)
+            total, left = aimed_at(run, own)
+            now = rounds.after(index, target, total=total, left=left)
+            run.change_masks(masks_at(run, now, seed=run.seed("score"), own=own), target=float(now))
             histograms.tell(run)
             rewind(run, index, count)
             if run.by_units and not goes_back(prune):
@@ -51,8 +58,19 @@ def goes_back(prune: Prune) -> bool:
     return controlled or any(part.name in ("rewind", "interpolate") for part in prune.repair)
 
 
-def aimed_at(run: Run) -> tuple[int, int]:
-    """How many pieces the target is a share of, and how many are left: layers that the scope excepts do not count."""
+def of_the_output(run: Run, rounds: Iterative) -> dict[str, Fraction]:
+    """The sparsity of the output kernel after this round, where it has a share of its own."""
+    *_, (key, kernel) = kernels(run.model).items()
+    return rounds.output(key, run.mask_arrays(), math.prod(kernel.shape))
+
+
+def aimed_at(run: Run, own: Iterable[str] = ()) -> tuple[int, int]:
+    """How many pieces the target is a share of, and how many are left: layers that the scope excepts do not count.
+
+    Args:
+        run: with its masks as they are.
+        own: kernels that have a share of their own in this round.
+    """
     prune = run.recipe.prune
     assert prune is not None
     if run.by_units:
@@ -61,7 +79,7 @@ def aimed_at(run: Run) -> tuple[int, int]:
     masks = run.mask_arrays()
     sizes = {key: math.prod(kernel.shape) for key, kernel in kernels(run.model).items()}
     excepted = make("scope", prune.scope.name, prune.scope.params).overrides(sorted(sizes))
-    ours = [key for key in sizes if key not in excepted]
+    ours = [key for key in sizes if key not in excepted and key not in own]
     left = sum(int(masks[key].sum()) if key in masks else sizes[key] for key in ours)
     return sum(sizes[key] for key in ours), left
 

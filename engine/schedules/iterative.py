@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from engine.layout import Array
 from engine.registry import register
 from engine.schedules.base import moment
 from engine.scopes.selecting import exact
@@ -18,6 +20,8 @@ class Iterative:
 
     Attributes:
         share: of what is left, cut each round.
+        output_share: the same for the last kernel, which makes the output (0.1 in the paper's layer-wise rounds); the
+            target then holds for the others. None: as the others.
         rounds: rounds to the target in equal ratios; None: as many as the share needs.
         rewind: `init` (theta_0), `early` (theta_k), or `none`.
         rewind_to: k, as a share of a round's training (a decimal up to 1.0) or a step.
@@ -26,6 +30,7 @@ class Iterative:
     """
 
     share: float = 0.2
+    output_share: float | None = None
     rounds: int | None = None
     rewind: str = "init"
     rewind_to: float = 0.05
@@ -78,6 +83,19 @@ class Iterative:
         if self.rounds is not None:
             return exact(round(self.sparsity(index + 1, None, final), 13))
         return min(self.cut(total, left), exact(final))
+
+    def output(self, key: str, masks: Mapping[str, Array], size: int) -> dict[str, Fraction]:
+        """The output kernel's own sparsity in the next round, as `per_layer` of `choose`; empty where it has none.
+
+        Args:
+            key: of the last kernel.
+            masks: what is kept now; a kernel without one is whole.
+            size: of this kernel.
+        """
+        if self.output_share is None:
+            return {}
+        left = int(masks[key].sum()) if key in masks else size
+        return {key: Fraction(size - left + math.ceil(exact(self.output_share) * left), size)}
 
     def early(self, total_steps: int) -> int:
         """The step to which weights are rewound."""

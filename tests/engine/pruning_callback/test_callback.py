@@ -431,3 +431,11 @@ def test_a_schedule_given_as_a_part_is_the_one_of_its_name() -> None:
         fit(model, pruning, epochs=3)
     assert as_part.history == by_name.history
     assert len(by_name.history) == 2
+
+
+def test_rounds_may_cut_less_of_the_output() -> None:
+    pruning = Pruning(schedule="iterative", share=0.2, output_share=0.1, scope="layer", rewind="init", sparsity=0.36)
+    fit(net(), pruning, epochs=3)
+    assert pruning.masks is not None
+    a, b = pruning.masks.arrays().values()
+    assert (int((~a).sum()), int((~b).sum())) == (21, 6)  # floor(0.36 * 60); ceil(0.1 * 30) + ceil(0.1 * 27)

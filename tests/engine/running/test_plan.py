@@ -135,3 +135,11 @@ def test_n_of_m_is_reached_on_the_schedules_way(schedule: dict[str, Any]) -> Non
     assert all(a.after < b.after for a, b in itertools.pairwise(seen))
     assert len(seen) > 3
     assert seen[-1].after == 0.5
+
+
+def test_rounds_may_cut_less_of_the_output() -> None:
+    """Frankle & Carbin 2019: layer by layer a fifth of what is left, of the output layer a tenth."""
+    schedule = {"name": "iterative", "share": 0.2, "output_share": 0.1, "epochs": 1}
+    seen = changes({"prune.schedule": schedule, "prune.scope": "layer", "prune.target": {"sparsity": 0.488}})
+    kept = [[row.kept for row in event.layers] for event in seen]
+    assert kept == [[819, 144], [655, 129], [525, 116]]  # 0.8^3 of 1024; 160 less ceil(16), ceil(14.4), ceil(12.9)
