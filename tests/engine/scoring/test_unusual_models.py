@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import engine
+from engine.errors import ModelError
 
 L = keras.layers
 
@@ -141,6 +142,37 @@ def test_two_outputs():
         for o, y in zip(model.outputs, data[1], strict=True)
     ]
     assert both[0] == pytest.approx(parts[0][0] + parts[1][0], abs=1e-6)
+
+
+@pytest.mark.parametrize("form", ["lists", "mappings", "dict outputs", "one without"])
+def test_outputs_with_losses_of_their_own(form):
+    x = keras.Input((6,))
+    h = L.Dense(4, activation="relu")(x)
+    ends = {"b": L.Dense(3, activation="softmax", name="b")(h), "a": L.Dense(1, name="a")(h)}
+    model = keras.Model(x, ends if form == "dict outputs" else list(ends.values()))
+    rows = np.random.default_rng(0).normal(size=(6, 6)).astype("float32")
+    y = {"a": rows[:, :1] * 3, "b": np.arange(6) % 3}
+    losses, weights = {"b": "sparse_categorical_crossentropy", "a": "mse"}, {"b": 2.0, "a": 0.5}
+    if form == "one without":
+        losses["a"] = None
+    if form == "lists":
+        y, losses, weights = [y["b"], y["a"]], list(losses.values()), list(weights.values())
+    model.compile("sgd", losses, loss_weights=weights)
+    found = engine.score(model, "movement", (rows, y))[model.layers[1].kernel.path]
+    heads = [keras.Model(x, end) for end in ends.values()]
+    b = engine.score(heads[0], "movement", (rows, np.arange(6) % 3))[model.layers[1].kernel.path]
+    a = engine.score(heads[1], "movement", (rows, rows[:, :1] * 3), loss="mse")[model.layers[1].kernel.path]
+    assert found == pytest.approx(2 * b + (0 if form == "one without" else 0.5 * a), abs=1e-5)
+
+
+def test_losses_that_do_not_fit_the_outputs():
+    x = keras.Input((6,))
+    model = keras.Model(x, [L.Dense(3, name="b")(x), L.Dense(1, name="a")(x)])
+    data = np.zeros((3, 6), "float32"), [np.arange(3), np.arange(3.0)]
+    with pytest.raises(ModelError, match="outputs b, a"):
+        engine.score(model, "snip", data, loss={"c": "mse"})
+    with pytest.raises(ModelError, match="1 losses for 2 outputs"):
+        engine.score(model, "snip", data, loss=["mse"])
 
 
 def test_open_sizes_come_from_the_data():
