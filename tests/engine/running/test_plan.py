@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 
 from engine.errors import PruneError
-from engine.events import MasksChanged
+from engine.events import MasksChanged, Noted
 from engine.layout import kernels
 from engine.presets import paths
 from engine.recipe import Recipe, load_recipe
@@ -143,3 +145,18 @@ def test_rounds_may_cut_less_of_the_output() -> None:
     seen = changes({"prune.schedule": schedule, "prune.scope": "layer", "prune.target": {"sparsity": 0.488}})
     kept = [[row.kept for row in event.layers] for event in seen]
     assert kept == [[819, 144], [655, 129], [525, 116]]  # 0.8^3 of 1024; 160 less ceil(16), ceil(14.4), ceil(12.9)
+
+
+def test_a_run_tells_once_what_gets_no_score(tmp_path: Path) -> None:
+    layers = [keras.layers.SeparableConv2D(4, 3), keras.layers.Flatten()]
+    model = keras.Sequential([keras.Input((8, 8, 1)), *layers, keras.layers.Dense(10, activation="softmax")])
+    model.save(tmp_path / "m.keras")
+    told: list[Any] = []
+    schedule = {"name": "iterative", "rounds": 2, "epochs": 1}
+    settings = {"model": {"file": str(tmp_path / "m.keras")}, "prune.criterion": "activation"}
+    run = execute(recipe(**settings, **{"prune.schedule": schedule, "train.epochs": 1}), told.append)
+    notes = [event.words for event in told if isinstance(event, Noted) and "left whole" in event.words]
+    assert len(notes) == 1
+    assert "pointwise_kernel" in notes[0]
+    whole = [kernel for key, kernel in kernels(run.model).items() if "pointwise" in key]
+    assert (whole[0].variable.numpy() != 0).all()
