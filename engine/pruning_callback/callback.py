@@ -275,9 +275,8 @@ class Pruning(keras.callbacks.Callback):  # type: ignore[misc, valid-type]
         if asked is None:
             self._set(self._sap(), step, planned, None)
         else:
-            if not self.sentence.by_units:
-                total, left = self._found().aimed_at(self._masks().arrays())
-                asked = schedule.after(self._round, self._plan[-1], total=total, left=left)
+            total, left = self._found().aimed_at(self._masks().arrays())
+            asked = schedule.after(self._round, self._plan[-1], total=total, left=left)
             self._set(self._find(asked), step, planned, float(asked))
         self._round += 1
         if schedule.rewind != "none":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -66,13 +66,30 @@ class Finder:
         return found
 
     def aimed_at(self, masks: Mapping[str, Array]) -> tuple[int, int]:
-        """How many weights the target is a share of, and how many are left: excepted layers do not count."""
-        chosen, scope = self.sentence.chosen, self.sentence.scope
-        own = {k: v for k, v in chosen.items() if catalog.get("scope", scope).param(k)}
-        excepted = registry.make("scope", scope, own).overrides(sorted(self.layouts))
-        excepted |= self.of_the_output(masks)
+        """How many weights or units the target is a share of, and how many are left: excepted layers do not count."""
+        if self.sentence.by_units:
+            return self._units_aimed_at()
+        excepted = self._excepted(self.layouts) | self.of_the_output(masks).keys()
         ours = [m for key, m in masks.items() if key in self.layouts and key not in excepted]
         return sum(m.size for m in ours), sum(int(np.count_nonzero(m)) for m in ours)
+
+    def _units_aimed_at(self) -> tuple[int, int]:
+        from engine.surgery import layer_units
+
+        units = layer_units(self.scene.model)
+        owner: dict[int, str] = {}  # coupled units count once, for the first layer that makes them
+        for key, layer in units.items():
+            for group in layer.group[layer.free]:
+                owner.setdefault(int(group), key)
+        excepted = self._excepted(key for key, layer in units.items() if layer.free.any())
+        groups = {group for group, key in owner.items() if key not in excepted}
+        gone = {int(units[key].group[n]) for key, keep in self._kept.items() for n in np.flatnonzero(~keep)}
+        return len(groups), len(groups - gone)
+
+    def _excepted(self, keys: Iterable[str]) -> set[str]:
+        chosen, scope = self.sentence.chosen, self.sentence.scope
+        own = {k: v for k, v in chosen.items() if catalog.get("scope", scope).param(k)}
+        return set(registry.make("scope", scope, own).overrides(sorted(keys)))
 
     def at(self, sparsity: float | Fraction, masks: Mapping[str, Array], *, scores: Arrays | None = None) -> Masking:
         """Masks at a sparsity; what is gone in `masks` stays gone.

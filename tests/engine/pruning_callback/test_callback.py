@@ -415,6 +415,15 @@ def test_rounds_with_a_skipped_layer_cut_their_share_of_the_others() -> None:
     assert [round(e.sparsity * TOTAL) for e in pruning.history] == [30, 45]
 
 
+def test_rounds_of_units_cut_whole_units() -> None:
+    pruning = Pruning("l2_norm", granularity="unit", schedule="iterative", share=0.25, rewind="none", sparsity=0.6)
+    fit(net(), pruning, epochs=5)
+    # Of ten units ceil(0.25 * 10) = 3 go, then ceil(0.25 * 7) = 2, then the sixth: the target.
+    assert [e.target for e in pruning.history] == [0.3, 0.5, 0.6, 0.6]
+    assert pruning.masks is not None
+    assert [int(m.sum()) for key, m in pruning.masks.arrays().items() if key == "a/bias"] == [4]
+
+
 def test_rounds_to_a_target_of_nothing() -> None:
     pruning = Pruning(schedule="iterative", sparsity=0.0)
     fit(net(), pruning)

@@ -124,7 +124,18 @@ def test_rounds_cut_their_share_of_what_the_scope_leaves_to_them() -> None:
     schedule = {"name": "iterative", "share": 0.5, "rewind": "none", "epochs": 1}
     scope = {"name": "global", "skip": ["output"]}
     seen = changes({"prune.schedule": schedule, "prune.scope": scope, "prune.target": {"sparsity": 0.875}})
-    assert [event.counts.weights_kept - 160 for event in seen] == [512, 256, 128]
+    assert [event.counts.weights_kept for event in seen] == [512, 256, 128]
+    assert [event.after for event in seen] == [0.5, 0.75, 0.875]  # achieved, in the target's own denominator
+    assert [(row.protected, row.kept) for row in seen[-1].layers] == [(False, 128), (True, 160)]
+
+
+def test_units_of_a_skipped_layer_do_not_count() -> None:
+    schedule = {"name": "iterative", "share": 0.5, "rewind": "none", "epochs": 1}
+    settings = {"prune.schedule": schedule, "prune.scope": {"name": "layer", "skip": ["dense_1"]}, **UNITS}
+    two = {"model": {"name": "mlp", "hidden": [16, 12]}, "prune.target": {"sparsity": 0.75}}
+    seen = changes({**settings, **two})
+    assert [event.counts.units_kept for event in seen] == [6, 3]
+    assert [event.after for event in seen] == [0.5, 0.75]
 
 
 def test_a_target_of_nothing_takes_no_round() -> None:
