@@ -21,34 +21,38 @@ if TYPE_CHECKING:
 
 def choose(
     scores: Mapping[str, Array],
-    sparsity: float | Fraction,
+    sparsity: float | Fraction | None = None,
     *,
     granularity: str | Granularity = "weight",
     scope: str | Scope = "global",
     layouts: Mapping[str, Layout] | None = None,
     within: Mapping[str, Array] | None = None,
+    gradual: bool = False,
     **params: Any,
 ) -> dict[str, Array]:
     """Masks of what stays.
 
     The count is exact, `keep = total - floor(sparsity * total)` pieces over the scope, in exact arithmetic (0.29 is
     29/100). Among equal scores those with the lower index stay, kernels in the order of their keys. n:m keeps its
-    pattern whatever the scope, for any sparsity above 0.
+    pattern whatever the scope, and fixes the sparsity: it may be left out.
 
     Args:
         scores: an array a kernel, higher = keep. At granularity unit also `(units,)`.
-        sparsity: the share of pieces that goes, from 0 to 1.
+        sparsity: the share of pieces that goes, from 0 to 1; None: the one that n:m has, `1 - n/m`.
         granularity: `weight`, `unit`, `block:4x1`, `2:4`.
         scope: `layer`, `global`, `erk`, `lamp`, `neuron`.
-        layouts: how to read the kernels' axes; without one the last axis numbers the units.
+        layouts: how to read the kernels' axes; None takes those that come with the scores of `engine.score`. Without
+            one the last axis numbers the units.
         within: masks; what is False there is gone already, goes first, and never comes back.
+        gradual: n:m on its way to the pattern: of what that cuts in a layer, the lowest go, up to any sparsity.
         **params: of the scope (`skip`, `per_layer`) and of the granularity (`pooling`).
 
     Returns:
         Bool arrays like the scores, True = keep.
 
     Raises:
-        PruneError: a parameter is unknown or out of range, or a score is not a number.
+        PruneError: a parameter is unknown or out of range, a score is not a number, or the sparsity is not said, or
+            not the one that n:m has.
     """
     name = parse(granularity).name
     check_params(
@@ -56,13 +60,15 @@ def choose(
     )
     grain = parse(granularity, _own(params, "granularity", name))
     chooser = _scope(scope, params)
-    layouts = layouts or {}
+    layouts = getattr(scores, "layouts", {}) if layouts is None else layouts
     arrays = {key: np.asarray(value) for key, value in scores.items()}
     if within is not None:
         arrays = {key: _without(a, np.asarray(within[key])) if key in within else a for key, a in arrays.items()}
     if isinstance(grain, NofM):
-        masks = _patterns(grain, chooser, arrays, sparsity, layouts)
+        masks = _patterns(grain, chooser, arrays, sparsity, layouts, gradual=gradual)
     else:
+        if sparsity is None:
+            raise PruneError("how far to prune was not said", todo="Give sparsity=..., a share from 0 to 1")
         pieces = {
             key: Pieces(
                 grain.pool(a, layouts.get(key, LAST)),
@@ -103,15 +109,23 @@ def _without(scores: Array, mask: Array) -> Array:
 
 
 def _patterns(
-    grain: NofM, chooser: Scope, arrays: Mapping[str, Array], sparsity: float | Fraction, layouts: Mapping[str, Layout]
+    grain: NofM,
+    chooser: Scope,
+    arrays: Mapping[str, Array],
+    sparsity: float | Fraction | None,
+    layouts: Mapping[str, Layout],
+    *,
+    gradual: bool,
 ) -> dict[str, Array]:
     """n:m masks; the scope only says what stays whole: what it skips, and what is to lose nothing."""
     own = chooser.overrides(sorted(arrays))
+    asked = exact(sparsity) if gradual and sparsity is not None else grain.asked(sparsity)
     masks: dict[str, Array] = {}
     for key, a in arrays.items():
-        share = own.get(key, exact(sparsity))
-        pattern = grain.pattern(a, layouts.get(key, LAST)) if share else None
-        masks[key] = np.ones(a.shape, dtype=bool) if pattern is None else pattern
+        share = own.get(key, asked)
+        if key in own and share is not None:
+            share = grain.asked(share)
+        masks[key] = grain.toward(a, layouts.get(key, LAST), share) if share else np.ones(a.shape, dtype=bool)
     return masks
 
 

@@ -9,6 +9,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +17,8 @@ import numpy as np
 from engine import catalog
 from engine.errors import PruneError
 from engine.layout import LAST, Array, Layout
-from engine.scopes.selecting import check_numbers
+from engine.patterns import agreed_sparsity
+from engine.scopes.selecting import check_numbers, exact, keep_highest
 
 
 class Granularity(Protocol):
@@ -123,6 +125,25 @@ class NofM:
     def expand(self, keep: Array, shape: tuple[int, ...], layout: Layout) -> Array:
         """The choice itself."""
         return keep
+
+    def asked(self, sparsity: float | Fraction | None) -> Fraction:
+        """The sparsity that a target means: None is the pattern's own, `1 - n/m`; 0 leaves all as it is.
+
+        Raises:
+            PruneError: it is another one, or none from 0 to 1.
+        """
+        return agreed_sparsity(self.n, self.m, None if sparsity is None else exact(sparsity))
+
+    def toward(self, scores: Array, layout: Layout, share: Fraction) -> Array:
+        """The mask on the way to the pattern: of what the pattern cuts, the `floor(share * size)` lowest scores go."""
+        pattern = self.pattern(scores, layout)
+        if pattern is None:
+            return np.ones(scores.shape, dtype=bool)
+        cut = math.floor(share * scores.size)
+        if cut >= scores.size - np.count_nonzero(pattern):
+            return pattern
+        [mask] = keep_highest([np.where(pattern, np.inf, scores)], scores.size - cut)
+        return mask
 
     def pattern(self, scores: Array, layout: Layout) -> Array | None:
         """The mask, or None where there are no input channels to group (depthwise kernels). Ties: the first stays."""

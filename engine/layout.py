@@ -91,6 +91,7 @@ _BY_CLASS: dict[tuple[str, str], Layout] = {
     ("Embedding", "embeddings"): Layout((-1,), 0),
 }
 _ATTENTION = ("MultiHeadAttention", "GroupedQueryAttention")
+_NO_KERNELS = ("bias", "gamma", "beta", "alpha", "scale")
 _NAMES = ("kernel", "depthwise_kernel", "pointwise_kernel", "recurrent_kernel", "embeddings")
 
 
@@ -102,8 +103,8 @@ def layout_of(owner: keras.Layer, variable: keras.Variable, *, within: keras.Lay
         variable: the variable.
         within: the layer of the model that `owner` is a part of; attention's projections have heads as units.
     """
-    name = variable.name
-    if name not in _NAMES or len(variable.shape) < 2:
+    name = kernel_name(owner, variable)
+    if name is None or len(variable.shape) < 2:
         return None
     if within is not owner and any(c.__name__ in _ATTENTION for c in type(within).__mro__):
         return Layout((0,), 1) if owner.name == "attention_output" else Layout((1,), 0)
@@ -113,6 +114,34 @@ def layout_of(owner: keras.Layer, variable: keras.Variable, *, within: keras.Lay
     if type(owner).__name__ == "EinsumDense":
         return _einsum(owner.equation, len(variable.shape))
     return LAST
+
+
+def kernel_name(owner: keras.Layer, variable: keras.Variable) -> str | None:
+    """What kind of kernel it is (`kernel`, `depthwise_kernel`, ...), by its name or by what its layer calls it."""
+    if variable.name in _NAMES:
+        return str(variable.name)
+    return next((name for name in _NAMES if getattr(owner, "__dict__", {}).get(name) is variable), None)
+
+
+def unknown_weights(model: keras.Model) -> dict[str, str]:
+    """Matrices of the user's own layers that nobody called a kernel: by variable key, why they are left whole."""
+    known = {id(k.variable) for k in kernels(model).values()}
+    keys = {id(v): k for k, v in variable_keys(model).items()}
+    found: dict[str, str] = {}
+    for layer in model._flatten_layers(include_self=True, recursive=True):
+        if type(layer).__module__.partition(".")[0] == "keras":
+            continue
+        for variable in layer._trainable_variables:
+            key = keys.get(id(variable))
+            if key is None or id(variable) in known or len(variable.shape) < 2:
+                continue
+            if not any(word in variable.name for word in _NO_KERNELS):
+                found[key] = (
+                    "it belongs to a model, not to a layer: put it into a layer of its own"
+                    if hasattr(layer, "get_layer")
+                    else "nothing says that it is a kernel: name it kernel, or keep it as self.kernel"
+                )
+    return found
 
 
 def kernels(model: keras.Model, *, trainable_only: bool = False) -> dict[str, Kernel]:

@@ -14,6 +14,7 @@ import msgspec
 from engine import catalog
 from engine.catalog import Entry, Param
 from engine.errors import RecipeError, near
+from engine.patterns import by_pattern
 from engine.recipe import Part, Recipe
 from engine.yaml12 import Document, Path, scalar
 
@@ -45,6 +46,10 @@ def recipe_from(document: Document, *, overrides: Mapping[str, Any] | None = Non
     if overrides:
         value = reader.override(value, overrides)
     recipe = reader.struct(Recipe, value, ())
+    if not reader.problems and recipe.prune is not None and recipe.prune.granularity.name == "n:m":
+        recipe, problems = by_pattern(recipe, value["prune"].get("target"))
+        for path, message in problems:
+            reader.problem(path, message)
     if not reader.problems and recipe.sweep:
         reader.sweep(value, recipe)
     if reader.problems:

@@ -11,6 +11,7 @@ import msgspec
 from engine import catalog
 from engine.catalog import Param
 from engine.errors import RecipeError
+from engine.patterns import pattern_sparsity
 from engine.recipe import Part, Recipe
 from engine.recipe_reading import Wrong, check_param, recipe_from
 from engine.yaml12 import Document
@@ -149,6 +150,7 @@ def put(values: Plain, field: Field, value: Any) -> Plain:
     out = copy.deepcopy(values)
     if field.kind is None:
         _set(out, field.path, value)
+        _follow_pattern(out, field)
         return out
     entry = catalog.entries(field.kind)[value]
     part = {"name": value, **{p.name: None if p.required else p.default for p in entry.params}}
@@ -158,7 +160,17 @@ def put(values: Plain, field: Field, value: Any) -> Plain:
         repairs[at : at + 1] = [] if value == "none" else [part]
     else:
         _set(out, field.path, part)
+        _follow_pattern(out, field)
     return out
+
+
+def _follow_pattern(values: Plain, field: Field) -> None:
+    """n:m fixes the sparsity: what the form says of it follows a change of the pattern."""
+    if field.path[:2] != ("prune", "granularity"):
+        return
+    grain, target = values["prune"]["granularity"], values["prune"].get("target")
+    if grain["name"] == "n:m" and grain["n"] <= grain["m"] and target and target["name"] == "sparsity":
+        target["sparsity"] = float(pattern_sparsity(grain["n"], grain["m"]))
 
 
 def step(values: Plain, field: Field, by: int) -> Plain:

@@ -66,7 +66,7 @@ ENTRIES: tuple[Entry, ...] = (
         summary="Of every m weights in a row along the inputs, n are kept; the pattern fixes the sparsity to 1 - n/m.",
         formula="the n largest scores of each group of m inputs, for each output and kernel position",
         source="Mishra et al. 2021 (2:4, NVIDIA sparse tensor cores); Zhou et al. 2021",
-        when="For hardware that runs 2:4. The pattern is what counts: a target sparsity above 0 only switches it on.",
+        when="For hardware that runs 2:4. The target sparsity is 1 - n/m, and may be left out.",
         words="{n} of every {m} weights",
         params=(
             Param(name="n", type="int", doc="weights kept of each group", default=2, low=1, high=1024),

@@ -91,6 +91,15 @@ ENTRIES: tuple[Entry, ...] = (
         params=(
             _number("share", "share of what is left that a round cuts", 0.2, 1e-6, 0.999999),
             Param(
+                name="output_share",
+                type="float",
+                doc="share that a round cuts of the last kernel (0.1 in the paper, with scope layer); empty: as of all",
+                default=None,
+                low=0.0,
+                high=0.999999,
+                optional=True,
+            ),
+            Param(
                 name="rounds",
                 type="int",
                 doc="rounds to the target in equal ratios; empty: as many as the share needs",

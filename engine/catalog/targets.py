@@ -70,7 +70,7 @@ ENTRIES: tuple[Entry, ...] = (
             _number("eta", "slack of the retained bound", 0.0, 0.0),
             _number("gamma", "scales what is cut", 1.0, 0.0),
             _number("beta", "largest share cut in one round", 0.9, 0.0, 1.0),
-            Param(name="rounds", type="int", doc="rounds (T)", default=15, low=1, high=1000),
+            Param(name="rounds", type="int", doc="rounds (T); large nets: 15", default=30, low=1, high=1000),
             Param(
                 name="baseline",
                 type="str",

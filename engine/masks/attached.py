@@ -60,12 +60,14 @@ class Masks:
     Attributes:
         model: the model that carries them.
         variables: the masked variables by key.
+        skipped: what `engine.prune` could not prune, by key, and why.
     """
 
     def __init__(
         self, model: keras.Model, variables: Mapping[str, keras.Variable], arrays: Mapping[str, Array]
     ) -> None:
         self.model, self.variables = model, dict(variables)
+        self.skipped: dict[str, str] = {}
         self._held: dict[str, Held] = {}
         self._optimizers: list[Any] = []
         of_model = kernels(model)

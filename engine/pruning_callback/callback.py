@@ -69,7 +69,7 @@ class Pruning(keras.callbacks.Callback):  # type: ignore[misc, valid-type]
         scope: `global`, `layer`, `erk`, `lamp`, `neuron`.
         schedule: `cubic`, `one_shot` (at the end of training), `at_init`, `iterative` (the epochs of the fit are shared
             out among the rounds and a last training), `drop_grow`; or an object with `events` and `sparsity`.
-        sparsity: the share that goes. Give this or `target`.
+        sparsity: the share that goes. Give this or `target`; n:m fixes it, so there neither is needed.
         target: `{"flops": 0.5}` or `{"size": 0.5}` of the dense model's, or `"pq_index"` with schedule `iterative`.
         data: `(x, y)` or a dataset, for criteria that score on data; all of it is used at every event.
         loss: as in `engine.score`; None is the model's own.
@@ -275,10 +275,8 @@ class Pruning(keras.callbacks.Callback):  # type: ignore[misc, valid-type]
         if asked is None:
             self._set(self._sap(), step, planned, None)
         else:
-            plain = not self.sentence.chosen and self.sentence.granularity == "weight" and schedule.rounds is None
-            if plain and self._round + 1 < len(self._plan):
-                kept = self._masks().arrays()
-                asked = schedule.cut(sum(m.size for m in kept.values()), sum(int(m.sum()) for m in kept.values()))
+            total, left = self._found().aimed_at(self._masks().arrays())
+            asked = schedule.after(self._round, self._plan[-1], total=total, left=left)
             self._set(self._find(asked), step, planned, float(asked))
         self._round += 1
         if schedule.rewind != "none":
@@ -339,6 +337,7 @@ class Pruning(keras.callbacks.Callback):  # type: ignore[misc, valid-type]
     ) -> None:
         live = self._masks()
         live.update(masks, reset=reset)
+        live.skipped = self._found().scene.skipped
         self.history.append(Event(step, planned, target, live.sparsity()))
 
     # ---- state -----------------------------------------------------------------------------------------------------

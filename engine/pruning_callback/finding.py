@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from engine import catalog, registry
 from engine.criteria.context import Arrays, Context
 from engine.errors import PruneError
 from engine.layout import Array, kernels
@@ -57,6 +59,38 @@ class Finder:
         found: Masking = unit_masks(model, whole)
         return found
 
+    def of_the_output(self, masks: Mapping[str, Array]) -> dict[str, Fraction]:
+        """The sparsity of the output kernel after this round, where the rounds have a share of its own for it."""
+        *_, (key, kernel) = self.scene.kernels.items()
+        found: dict[str, Fraction] = self.sentence.schedule.output(key, masks, math.prod(kernel.shape))
+        return found
+
+    def aimed_at(self, masks: Mapping[str, Array]) -> tuple[int, int]:
+        """How many weights or units the target is a share of, and how many are left: excepted layers do not count."""
+        if self.sentence.by_units:
+            return self._units_aimed_at()
+        excepted = self._excepted(self.layouts) | self.of_the_output(masks).keys()
+        ours = [m for key, m in masks.items() if key in self.layouts and key not in excepted]
+        return sum(m.size for m in ours), sum(int(np.count_nonzero(m)) for m in ours)
+
+    def _units_aimed_at(self) -> tuple[int, int]:
+        from engine.surgery import layer_units
+
+        units = layer_units(self.scene.model)
+        owner: dict[int, str] = {}  # coupled units count once, for the first layer that makes them
+        for key, layer in units.items():
+            for group in layer.group[layer.free]:
+                owner.setdefault(int(group), key)
+        excepted = self._excepted(key for key, layer in units.items() if layer.free.any())
+        groups = {group for group, key in owner.items() if key not in excepted}
+        gone = {int(units[key].group[n]) for key, keep in self._kept.items() for n in np.flatnonzero(~keep)}
+        return len(groups), len(groups - gone)
+
+    def _excepted(self, keys: Iterable[str]) -> set[str]:
+        chosen, scope = self.sentence.chosen, self.sentence.scope
+        own = {k: v for k, v in chosen.items() if catalog.get("scope", scope).param(k)}
+        return set(registry.make("scope", scope, own).overrides(sorted(keys)))
+
     def at(self, sparsity: float | Fraction, masks: Mapping[str, Array], *, scores: Arrays | None = None) -> Masking:
         """Masks at a sparsity; what is gone in `masks` stays gone.
 
@@ -68,13 +102,17 @@ class Finder:
         if self.sentence.by_units:
             return self._units(sparsity)
         criterion = self.sentence.criterion if scores is None else Given(scores)
+        params = dict(self.sentence.chosen)
+        if own := self.of_the_output(masks) if self.sentence.when == "iterative" else {}:
+            theirs = params.get("per_layer", {})
+            params["per_layer"] = {**theirs, **own, **theirs}  # the first pattern that fits counts
         return find_masks(
             self.scene,
             criterion,
-            sparsity,  # type: ignore[arg-type]
+            sparsity,
             granularity=self.sentence.granularity,
             scope=self.sentence.scope,
-            params=self.sentence.chosen,
+            params=params,
             within={k: m for k, m in masks.items() if k in self.layouts},
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 from engine import catalog, registry
 from engine.choosing import check_params
 from engine.errors import PruneError
-from engine.granularity import parse
+from engine.granularity import NofM, parse
 from engine.schedules.base import Schedule
 
 SCHEDULES = ("one_shot", "at_init", "cubic", "iterative", "drop_grow")
@@ -25,7 +25,7 @@ class Sentence:
         granularity: `weight`, `unit`, `block:4x1`, `2:4`.
         scope: a name.
         schedule: an instance.
-        when: the schedule's name, or its class's where it is not the catalog's.
+        when: the schedule's name, or its class's where it is none of the catalog's.
         target: an instance.
         until: the target's name.
         chosen: parameters of granularity and scope, as `engine.choose` takes them.
@@ -62,19 +62,25 @@ def sentence(
         UnknownName: a part is not in the catalog.
         PruneError: a parameter is unknown or out of range, or the parts do not go together.
     """
+    pattern = parse(granularity)
+    if isinstance(pattern, NofM):
+        if target is not None:
+            raise PruneError(f"{granularity} fixes the sparsity, so no target can be met", todo="Leave target out")
+        sparsity = float(pattern.asked(sparsity))
+        pattern.asked(params.get("final", getattr(schedule, "final", None)))
     if (sparsity is None) == (target is None):
         raise PruneError("how far to prune was not said once", todo="Give either sparsity=... or target=...")
     until, own = _target(target)
     if sparsity is not None:
         own["sparsity"] = sparsity
-    grain = parse(granularity).name
+    grain = pattern.name
     entries = [catalog.get("granularity", grain), catalog.get("scope", scope), catalog.get("target", until)]
     entries += [catalog.get("criterion", criterion)] if isinstance(criterion, str) else []
     entries += [catalog.get("schedule", schedule)] if isinstance(schedule, str) else []
     check_params(params, *entries)
     _check_ranges({**params, **own}, entries)
     made = {e.kind: {k: v for k, v in params.items() if e.param(k)} for e in entries}
-    when = schedule if isinstance(schedule, str) else type(schedule).__name__
+    when = schedule if isinstance(schedule, str) else _named(schedule)
     if isinstance(schedule, str) and schedule not in SCHEDULES:
         raise PruneError(
             f"schedule {schedule} is not for a fit of your own", todo="Run it from a recipe: prune-tui run"
@@ -103,6 +109,11 @@ def sentence(
         until=until,
         chosen={**made["granularity"], **made["scope"]},
     )
+
+
+def _named(schedule: Any) -> str:
+    known = (n for n in SCHEDULES if type(schedule) is registry.implementation("schedule", n))
+    return next(known, type(schedule).__name__)
 
 
 def _target(target: Any) -> tuple[str, dict[str, Any]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from engine.errors import PruneError
 from engine.recipe import Part
+from engine.registry import make
+
+if TYPE_CHECKING:
+    from engine.schedules.iterative import Iterative
 
 
 def target_sparsity(target: Part) -> float:
@@ -24,14 +27,7 @@ def target_sparsity(target: Part) -> float:
     return float(target.get("sparsity"))
 
 
-def round_count(schedule: Part, sparsity: float) -> int:
-    """How many rounds an iterative schedule takes to a sparsity: given, or as many as its share needs."""
-    given = schedule.get("rounds")
-    if given:
-        return int(given)
-    if sparsity <= 0:
-        return 1
-    if sparsity >= 1:
-        return 30
-    share = Fraction(str(schedule.get("share")))
-    return max(1, math.ceil(math.log(1 - sparsity) / math.log(1 - share) - 1e-9))
+def rounds_of(schedule: Part) -> Iterative:
+    """The iterative schedule of a recipe: how many rounds, and how far each goes."""
+    made: Iterative = make("schedule", "iterative", schedule.params)
+    return made

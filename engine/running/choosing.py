@@ -36,15 +36,27 @@ def scores(run: Run, *, seed: int) -> dict[str, Array]:
     criterion = make("criterion", run.recipe.prune.criterion.name, run.recipe.prune.criterion.params)
     scene = context(run.model, sample(run, criterion, seed=seed), seed=seed, probe=run.probe)
     run.probe = scene.probe
-    return ask(criterion, scene)
+    found = ask(criterion, scene)
+    run.tell_skipped(found.skipped)
+    return found
 
 
 def masks_at(
-    run: Run, sparsity: float | Fraction, *, seed: int, found: Mapping[str, Array] | None = None
+    run: Run,
+    sparsity: float | Fraction,
+    *,
+    seed: int,
+    found: Mapping[str, Array] | None = None,
+    own: Mapping[str, Fraction] | None = None,
 ) -> dict[str, Array]:
     """Masks with exactly this sparsity (in the target's denominator); what is gone stays gone.
 
-    `found` gives the scores when they are known already.
+    Args:
+        run: its recipe says the rest of the sentence.
+        sparsity: the share that goes.
+        seed: for criteria that draw, and for the samples.
+        found: the scores, when they are known already.
+        own: the sparsity of single kernels by key, beside the recipe's `per_layer`, which has the first word.
     """
     from engine.choosing import choose
 
@@ -56,6 +68,10 @@ def masks_at(
         return unit_masks_at(run, sparsity, seed=seed)
     found = dict(found) if found is not None else scores(run, seed=seed)
     layouts = {key: kernel.layout for key, kernel in kernels(run.model).items()}
+    params = choosing_params(prune)
+    if own:
+        theirs = params.get("per_layer", {})
+        params["per_layer"] = {**theirs, **own, **theirs}  # the first pattern that fits counts
     return choose(
         found,
         sparsity,
@@ -63,7 +79,8 @@ def masks_at(
         scope=prune.scope.name,
         layouts=layouts,
         within=run.mask_arrays() or None,
-        **choosing_params(prune),
+        gradual=True,
+        **params,
     )
 
 

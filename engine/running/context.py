@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from fnmatch import fnmatch
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,7 @@ from engine.running.layers import counts_of, layer_states, shrunk_states
 from engine.running.precision import precision
 from engine.running.seeding import seed_of
 from engine.running.task import Task, task_of
+from engine.scopes.base import matches
 
 Array = np.ndarray[Any, Any]
 Emit = Callable[[Any], int | None]
@@ -76,6 +76,7 @@ class Run:
         self._phase: Phase = "loading"
         self._evaluation: Evaluation | None = None
         self._sparsity: float | None = None
+        self._skipped: set[str] = set()
         self._protected: frozenset[str] | None = None
 
     # ---- saying ----------------------------------------------------------------------------------------------------
@@ -94,6 +95,13 @@ class Run:
     def note(self, words: str, *, warning: bool = False) -> None:
         """Puts a line into the log."""
         self.say(Noted(words=words, level="warning" if warning else "info"))
+
+    def tell_skipped(self, skipped: Mapping[str, str]) -> None:
+        """Tells once of each kernel that gets no score, and why."""
+        for key, why in skipped.items():
+            if key not in self._skipped:
+                self._skipped.add(key)
+                self.note(f"{key} is left whole: {why}", warning=True)
 
     def begin(
         self, phase: Phase, words: str = "", *, epochs: int = 0, control: bool = False, cached: bool = False
@@ -150,12 +158,14 @@ class Run:
 
     def maskable(self) -> dict[str, Kernel]:
         """The prunable kernels by variable key, those that the scope skips left out."""
-        skip = [] if self.recipe.prune is None else list(self.recipe.prune.scope.get("skip") or ())
-        return {
-            k: v
-            for k, v in kernels(self.model).items()
-            if not any(fnmatch(k, p) or fnmatch(v.layer_key, p) for p in skip)
-        }
+        found = kernels(self.model)
+        skipped = self.skips(found)
+        return {k: v for k, v in found.items() if k not in skipped}
+
+    def skips(self, keys: Iterable[str]) -> frozenset[str]:
+        """Those of these keys (of kernels or layers) that the scope skips: kept whole, and not counted."""
+        patterns = () if self.recipe.prune is None else self.recipe.prune.scope.get("skip") or ()
+        return frozenset(k for k in keys if any(matches(k, p) for p in patterns))
 
     def weights(self) -> dict[str, Array]:
         """A copy of every variable of the model by key."""
@@ -193,14 +203,23 @@ class Run:
         if "original" in self.memory:
             original = msgspec.convert(self.memory["original"]["layers"], tuple[LayerState, ...])
             return shrunk_states(original, kernels(self.model), self.mask_arrays())
-        return layer_states(kernels(self.model), self.mask_arrays(), protected=self.protected(), numbers=self.numbers)
+        found = kernels(self.model)
+        whole = self.protected() | self.skips(found)
+        return layer_states(found, self.mask_arrays(), protected=whole, numbers=self.numbers)
 
     def counts(self, layers: tuple[LayerState, ...] | None = None) -> Counts:
         """The three denominators as they are."""
         now = sum(math.prod(v.shape) for v in self.model.weights)
         first = self.memory["original"]["parameters"] if "original" in self.memory else now
         units = tuple(self.memory["unit_counts"]) if "unit_counts" in self.memory else None
-        return counts_of(layers or self.layers(), parameters=(first, now), masks=self.mask_arrays(), units=units)
+        rows = layers or self.layers()
+        return counts_of(
+            rows,
+            parameters=(first, now),
+            masks=self.mask_arrays(),
+            units=units,
+            skipped=self.skips(row.key for row in rows),
+        )
 
     def protected(self) -> frozenset[str]:
         """Kernels that keep all their units: those that make the model's output, or that surgery cannot reach."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -68,6 +68,7 @@ def counts_of(
     parameters: tuple[int, int],
     masks: Mapping[str, Array],
     units: tuple[int, int] | None = None,
+    skipped: Collection[str] = (),
 ) -> Counts:
     """The three denominators: prunable units, prunable weights, all parameters.
 
@@ -76,6 +77,7 @@ def counts_of(
         parameters: of the dense model, and of the model as it is (fewer once units are physically gone).
         masks: on the model as it is.
         units: (all, kept) where coupled units are counted once; None counts those of every row.
+        skipped: keys of kernels that the scope keeps whole; their weights are not prunable.
     """
     rows = list(rows)
     gone = sum(int(m.size - np.count_nonzero(m)) for m in masks.values())
@@ -84,8 +86,8 @@ def counts_of(
     return Counts(
         units=every,
         units_kept=kept,
-        weights=sum(r.weights for r in rows),
-        weights_kept=sum(r.kept for r in rows),
+        weights=sum(r.weights for r in rows if r.key not in skipped),
+        weights_kept=sum(r.kept for r in rows if r.key not in skipped),
         parameters=parameters[0],
         parameters_kept=parameters[1] - gone,
     )

@@ -71,8 +71,9 @@ def _found(run: Run, target: float, *, seed: int) -> dict[str, Array]:
         run.show(Progress(phase="pruning", step=step, steps=steps, share=step / steps))
         run.control.check()
 
-    return find_masks(
-        context(run.model, sample(run, criterion, seed=seed), seed=seed),
+    scene = context(run.model, sample(run, criterion, seed=seed), seed=seed)
+    masks = find_masks(
+        scene,
         criterion,
         target,
         granularity=spec_of(prune),
@@ -80,6 +81,8 @@ def _found(run: Run, target: float, *, seed: int) -> dict[str, Array]:
         params=choosing_params(prune),
         on_step=told,
     )
+    run.tell_skipped(scene.skipped)
+    return masks
 
 
 def shuffle_masks(run: Run) -> None:

@@ -13,7 +13,7 @@ from engine import catalog
 from engine.errors import PruneError
 from engine.recipe import Prune, Recipe
 from engine.running import dense, finishing, gradual, once, repairing, rounds, sweeping
-from engine.running.aims import round_count, target_sparsity
+from engine.running.aims import rounds_of, target_sparsity
 from engine.running.context import Run
 
 BUDGETS = ("accuracy_drop", "size", "flops", "latency")
@@ -147,7 +147,7 @@ def _iterative(recipe: Recipe) -> list[Stage]:
     epochs = schedule.get("epochs") or recipe.train.epochs
     if recipe.prune.target.name == "pq_index":
         return adaptive_rounds(recipe, epochs)
-    count = round_count(schedule, target_sparsity(recipe.prune.target))
+    count = rounds_of(schedule).count(target_sparsity(recipe.prune.target))
     stages = [Stage(f"round {i + 1} of {count}", rounds.round_of(i, count), epochs) for i in range(count)]
     return [_dense(recipe), *stages]
 

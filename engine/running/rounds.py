@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
+from engine.layout import kernels
 from engine.recipe import Prune
+from engine.registry import make
 from engine.running import histograms
-from engine.running.aims import target_sparsity
+from engine.running.aims import rounds_of, target_sparsity
 from engine.running.choosing import masks_at
 from engine.running.context import Run
 from engine.running.dense import EARLY, TAG
 from engine.running.once import shuffle_masks
 from engine.running.training import train
 from engine.running.units import shrink_between_rounds
+
+if TYPE_CHECKING:
+    from engine.schedules.iterative import Iterative
 
 
 def round_of(index: int, count: int) -> Callable[[Run], None]:
@@ -32,12 +38,11 @@ def round_of(index: int, count: int) -> Callable[[Run], None]:
         if run.done == 0:
             target = target_sparsity(prune.target)
             run.begin("pruning", f"round {index + 1} of {count}")
-            now = (
-                target
-                if index + 1 == count
-                else round_sparsity(run, schedule.get("share"), schedule.get("rounds"), index)
-            )
-            run.change_masks(masks_at(run, now, seed=run.seed("score")), target=float(now))
+            rounds = rounds_of(schedule)
+            own = {} if run.by_units else of_the_output(run, rounds)
+            total, left = aimed_at(run, own)
+            now = rounds.after(index, target, total=total, left=left)
+            run.change_masks(masks_at(run, now, seed=run.seed("score"), own=own), target=float(now))
             histograms.tell(run)
             rewind(run, index, count)
             if run.by_units and not goes_back(prune):
@@ -53,15 +58,30 @@ def goes_back(prune: Prune) -> bool:
     return controlled or any(part.name in ("rewind", "interpolate") for part in prune.repair)
 
 
-def round_sparsity(run: Run, share: float, rounds: int | None, index: int) -> Fraction:
-    """The exact sparsity after a round: ceil(share * left) go, or equal ratios where rounds are given."""
-    assert run.recipe.prune is not None
-    counts = run.counts()
-    total, left = (counts.units, counts.units_kept) if run.by_units else (counts.weights, counts.weights_kept)
-    if rounds:
-        density = (1.0 - target_sparsity(run.recipe.prune.target)) ** ((index + 1) / rounds)
-        return Fraction(total - round(density * total), total)
-    return Fraction(total - left + math.ceil(Fraction(str(share)) * left), total)
+def of_the_output(run: Run, rounds: Iterative) -> dict[str, Fraction]:
+    """The sparsity of the output kernel after this round, where it has a share of its own."""
+    *_, (key, kernel) = kernels(run.model).items()
+    return rounds.output(key, run.mask_arrays(), math.prod(kernel.shape))
+
+
+def aimed_at(run: Run, own: Iterable[str] = ()) -> tuple[int, int]:
+    """How many pieces the target is a share of, and how many are left: layers that the scope excepts do not count.
+
+    Args:
+        run: with its masks as they are.
+        own: kernels that have a share of their own in this round.
+    """
+    prune = run.recipe.prune
+    assert prune is not None
+    if run.by_units:
+        counts = run.counts()
+        return counts.units, counts.units_kept
+    masks = run.mask_arrays()
+    sizes = {key: math.prod(kernel.shape) for key, kernel in kernels(run.model).items()}
+    excepted = make("scope", prune.scope.name, prune.scope.params).overrides(sorted(sizes))
+    ours = [key for key in sizes if key not in excepted and key not in own]
+    left = sum(int(masks[key].sum()) if key in masks else sizes[key] for key in ours)
+    return sum(sizes[key] for key in ours), left
 
 
 def rewind(run: Run, index: int, count: int) -> None:

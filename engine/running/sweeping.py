@@ -35,6 +35,8 @@ def recipe_at(recipe: Recipe, point: Mapping[str, Any]) -> Recipe:
     """The recipe of one point."""
     plain = to_plain(recipe)
     plain.pop("sweep")
+    if recipe.prune is not None and recipe.prune.granularity.name == "n:m":
+        plain["prune"].pop("target")  # it follows from the pattern, and another point may have another
     return recipe_from(Document(plain, {}, recipe.name), overrides=dict(point))
 
 

@@ -69,7 +69,12 @@ def remember(run: Run, units: Mapping[str, LayerUnits], kept: Mapping[str, Array
     run.sparsity()  # counted now: what is noted here changes what counts as gone
     removed = run.memory.get("removed_units", 0)
     run.memory["units"] = {key: np.flatnonzero(~k).tolist() for key, k in kept.items()}
-    groups = {int(g) for key in kept for g, free in zip(units[key].group, units[key].free, strict=True) if free}
+    owner: dict[int, str] = {}  # coupled units count once, for the first layer that makes them
+    for key in (k for k in units if k in kept):
+        for group in units[key].group[units[key].free]:
+            owner.setdefault(int(group), key)
+    skipped = run.skips(kept)
+    groups = {group for group, key in owner.items() if key not in skipped}
     gone = {int(units[key].group[n]) for key, k in kept.items() for n in np.flatnonzero(~k)}
     run.memory["unit_counts"] = [len(groups) + removed, len(groups - gone)]
 

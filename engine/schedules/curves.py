@@ -7,7 +7,11 @@ from typing import Any
 
 from engine import catalog, registry
 from engine.errors import PruneError
+from engine.schedules.at_init import AtInit
 from engine.schedules.base import Schedule
+from engine.schedules.cubic import Cubic
+from engine.schedules.drop_grow import DropGrow
+from engine.schedules.iterative import Iterative
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class Curve:
 
     def __call__(self, step: int) -> float:
         """The sparsity at this step."""
-        total = self.total_steps if self.total_steps is not None else self._unknown()
+        constant = isinstance(self.schedule, AtInit | DropGrow)
+        total = self.total_steps if self.total_steps is not None or constant else self._unknown()
         return float(self.schedule.sparsity(step, total, self.final))
 
     def events(self) -> tuple[int, ...]:
@@ -36,9 +41,6 @@ class Curve:
         return found
 
     def _unknown(self) -> int | None:
-        from engine.schedules.cubic import Cubic
-        from engine.schedules.iterative import Iterative
-
         if isinstance(self.schedule, Cubic | Iterative):
             return None
         raise PruneError("how long training is was not said", todo="Give total_steps")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -73,7 +74,7 @@ def move(weights: Array, mask: Array, growth: Array, share: float) -> Moved:
     """
     mask = np.asarray(mask, dtype=bool)
     active = int(np.count_nonzero(mask))
-    count = min(math.floor(share * active), active)
+    count = min(math.floor(Fraction(str(share)) * active), active)
     [kept] = keep_highest([np.where(mask, np.abs(weights), -np.inf)], active - count)
     [more] = keep_highest([np.where(kept, -np.inf, growth)], count)
     moved = kept | more

@@ -13,7 +13,7 @@ import numpy as np
 from engine.criteria.context import Arrays
 from engine.criteria.unit_context import NormValues
 from engine.errors import DataError, ModelError
-from engine.layout import Array, Kernel
+from engine.layout import Array, Kernel, unknown_weights
 from engine.scoring import around
 from engine.scoring.losses import Loss, loss_for
 from engine.scoring.probe import Probe, Seen, Stats
@@ -223,7 +223,7 @@ def context(
         if found is None:
             raise ModelError("the model is not built yet: its weights do not exist", todo="Give data, or build it")
         model(found.batches[0].cut(0, 1).x, training=False)
-    return ModelContext(probe or Probe(model), found, loss, seed, dict(masks or {}))
+    return ModelContext(probe or Probe(model), found, loss, seed, dict(masks or {}), unknown_weights(model))
 
 
 def _numbers(variable: keras.Variable) -> Array:

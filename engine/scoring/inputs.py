@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from engine.keys import layer_keys
-from engine.layout import Kernel
+from engine.layout import Kernel, kernel_name
 from engine.scoring.watching import Watch
 
 _GROUPED = ("Conv1D", "Conv2D", "Conv3D")
@@ -36,7 +36,7 @@ def square_sums(model: keras.Model, kernels: Mapping[str, Kernel], watches: Mapp
 
 def _one(kernel: Kernel, x: Any) -> Any:
     """The sum of squares of one call's input, shaped to broadcast to the kernel, or None."""
-    layer, shape, name = kernel.layer, kernel.shape, kernel.variable.name
+    layer, shape, name = kernel.layer, kernel.shape, kernel_name(kernel.layer, kernel.variable)
     if name in ("recurrent_kernel", "pointwise_kernel"):
         return None  # what these receive is made inside the layer
     if name == "embeddings":

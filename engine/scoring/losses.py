@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,15 +30,19 @@ class Labels:
 
 @dataclass(frozen=True)
 class Loss:
-    """A mean loss over samples (and positions).
+    """A mean loss over samples (and positions), for each output of a model.
 
     Attributes:
-        given: a name, a function, a Keras loss, or None (told from the labels and the output).
-        labels: what the labels look like.
+        given: for each output a name, a function, a Keras loss, or None (told from the labels and the output).
+        labels: what the labels of each output look like.
+        weights: what each output's loss is multiplied by; 0 for one without a loss.
+        names: of the outputs, where labels may come in a mapping.
     """
 
-    given: Any
+    given: tuple[Any, ...]
     labels: tuple[Labels, ...]
+    weights: tuple[float, ...]
+    names: tuple[str, ...] = ()
 
     def __call__(self, final: str, logits: Any, y: Any, *, temperature: float, index: int = 0) -> Any:
         """The loss of one output.
@@ -51,18 +55,19 @@ class Loss:
             index: which output of the model.
         """
         logits = logits / tf.cast(temperature, logits.dtype)
-        name = self.given if isinstance(self.given, str) else _name(self.given)
-        if self.given is None:
+        given = self.given[index]
+        name = given if isinstance(given, str) else _name(given)
+        if given is None:
             name = self._guess(final, logits, y, self.labels[index])
-        smooth = float(getattr(self.given, "label_smoothing", 0.0) or 0.0)
-        if name in _CROSS and _on_logits(self.given, final):
+        smooth = float(getattr(given, "label_smoothing", 0.0) or 0.0)
+        if name in _CROSS and _on_logits(given, final):
             if name.startswith("sparse") and self.labels[index].highest >= logits.shape[-1]:
                 raise DataError(
                     f"there is a label {self.labels[index].highest:g}, and the model has {logits.shape[-1]} classes",
                     todo="Labels count from 0",
                 )
             return tf.reduce_mean(_cross(name, logits, y, smooth))
-        function = keras.losses.get(name) if isinstance(self.given, str) or self.given is None else self.given
+        function = keras.losses.get(name) if isinstance(given, str) or given is None else given
         if function is None:
             raise ModelError(f"there is no loss named {name!r}")
         return tf.reduce_mean(function(y, _ACTIVATIONS[final](logits) if final in _ACTIVATIONS else logits))
@@ -78,36 +83,66 @@ class Loss:
 
 
 def loss_for(model: keras.Model, given: Any, batches: Sequence[Batch]) -> Loss:
-    """The loss to score with: the one given, else the one the model is compiled with, else told from the labels."""
+    """The loss to score with: the one given, else the one the model is compiled with, else told from the labels.
+
+    One loss serves all outputs; a mapping (by output name) or a list has one for each, weighted as in `compile`.
+    """
+    names, weights = _names(model), None
     if given is None and getattr(model, "compiled", False):
         given = getattr(model, "loss", None)
-    columns = zip(*(keras.tree.flatten(b.y) for b in batches), strict=True)
-    return Loss(_simple(given), tuple(_look(column) for column in columns))
+        weights = getattr(getattr(model, "_compile_loss", None), "_user_loss_weights", None)
+    columns = list(zip(*(labels_of(b.y, names) for b in batches), strict=True))
+    many = isinstance(given, Mapping | list | tuple)
+    each = _for_each(given, names, len(columns), "losses") if many else (given,) * len(columns)
+    shares = (1.0,) * len(columns)
+    if isinstance(weights, Mapping | list | tuple):
+        shares = tuple(1.0 if w is None else float(w) for w in _for_each(weights, names, len(columns), "loss weights"))
+    if many:
+        shares = tuple(0.0 if loss is None else share for loss, share in zip(each, shares, strict=True))
+    return Loss(each, tuple(_look(column) for column in columns), shares, names)
 
 
 def total(loss: Loss, outputs: list[tuple[str, Any]], y: Any, *, temperature: float = 1.0) -> Any:
-    """The sum of the losses of all outputs.
+    """The weighted sum of the losses of all outputs.
 
     Raises:
         DataError: there are not as many label arrays as outputs.
     """
-    labels = keras.tree.flatten(y)
+    labels = labels_of(y, loss.names)
     if len(labels) != len(outputs):
         raise DataError(f"the model has {len(outputs)} outputs, the data {len(labels)} arrays of labels")
-    parts = [
-        loss(f, z, t, temperature=temperature, index=i)
-        for i, ((f, z), t) in enumerate(zip(outputs, labels, strict=True))
-    ]
+    rows = enumerate(zip(outputs, labels, loss.weights, strict=True))
+    parts = [w * loss(f, z, t, temperature=temperature, index=i) for i, ((f, z), t, w) in rows if w]
     return tf.add_n(parts)
 
 
-def _simple(given: Any) -> Any:
-    if isinstance(given, dict | list | tuple):
-        found = list(given.values()) if isinstance(given, dict) else list(given)
-        if len({str(f) for f in found}) != 1:
-            raise ModelError("the model has a different loss for each output", todo="Give one with loss=...")
-        return found[0]
-    return given
+def labels_of(y: Any, names: Sequence[str]) -> list[Any]:
+    """The arrays of labels in the order of the outputs."""
+    if isinstance(y, Mapping) and set(y) == set(names):
+        return [y[name] for name in names]
+    found: list[Any] = keras.tree.flatten(y)
+    return found
+
+
+def _names(model: keras.Model) -> tuple[str, ...]:
+    """What the outputs are called, in their order; of a model with a mapping as output, its keys."""
+    made = getattr(model, "_outputs_struct", None)
+    if isinstance(made, Mapping):
+        return tuple(keras.tree.flatten({key: key for key in made}))
+    return tuple(getattr(model, "output_names", None) or ())
+
+
+def _for_each(given: Any, names: Sequence[str], count: int, what: str) -> tuple[Any, ...]:
+    if isinstance(given, Mapping):
+        if not set(given) <= set(names):
+            raise ModelError(
+                f"there are {what} for {', '.join(map(str, given))}, and the model has the outputs {', '.join(names)}",
+                todo="Give one with loss=...",
+            )
+        return tuple(given.get(name) for name in names)
+    if len(given) != count:
+        raise ModelError(f"there are {len(given)} {what} for {count} outputs", todo="Give one for each")
+    return tuple(given)
 
 
 def _look(column: Sequence[Any]) -> Labels:

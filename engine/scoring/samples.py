@@ -102,12 +102,20 @@ def samples(data: Any) -> Samples | None:
 
 
 def _batch(row: tuple[Any, ...]) -> Batch:
-    x = keras.tree.map_structure(np.asarray, row[0])
-    y = keras.tree.map_structure(np.asarray, row[1]) if len(row) > 1 and row[1] is not None else None
+    x = _arrays(row[0])
+    y = _arrays(row[1]) if len(row) > 1 and row[1] is not None else None
     batch = Batch(x, y)
     lengths = {a.shape[0] if a.ndim else 0 for a in keras.tree.flatten((x, y)) if a is not None}
     if len(lengths) != 1:
         raise DataError(
-            f"inputs and labels differ in length: {sorted(lengths)}", todo="Give (x, y) with a row a sample"
+            f"inputs and labels differ in length: {sorted(lengths)}",
+            todo="Give (x, y) with a row a sample; a dataset must be batched: dataset.batch(128)",
         )
     return batch
+
+
+def _arrays(value: Any) -> Any:
+    """Arrays in their structure; a plain list of numbers is one array, not as many."""
+    if isinstance(value, list | tuple) and all(np.ndim(v) == 0 for v in value):
+        return np.asarray(value)
+    return keras.tree.map_structure(np.asarray, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ import tensorflow as tf
 from engine import registry
 from engine.criteria.context import Arrays, Criterion
 from engine.errors import ModelError, PruneError
+from engine.layout import Layout
 from engine.scoring.context import ModelContext, context
 
 
@@ -18,11 +20,12 @@ class Scores(dict[str, Any]):
 
     Attributes:
         skipped: the kernels that got no score, and why.
+        layouts: how each kernel's axes are to be read; `engine.choose` takes them from here.
     """
 
-    def __init__(self, arrays: Arrays, skipped: dict[str, str]) -> None:
+    def __init__(self, arrays: Arrays, skipped: dict[str, str], layouts: Mapping[str, Layout] | None = None) -> None:
         super().__init__(arrays)
-        self.skipped = skipped
+        self.skipped, self.layouts = skipped, dict(layouts or {})
 
 
 def score(
@@ -59,7 +62,8 @@ def ask(criterion: Criterion, scene: ModelContext) -> Scores:
     if not scene.kernels:
         raise ModelError("the model has no kernel that could be pruned")
     try:
-        return Scores(criterion.score(scene), scene.skipped)
+        layouts = {key: kernel.layout for key, kernel in scene.kernels.items()}
+        return Scores(criterion.score(scene), scene.skipped, layouts)
     except (TypeError, ValueError, tf.errors.OpError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"the model could not be scored: {reason}", todo="Do data and loss fit the model?") from error

@@ -58,7 +58,7 @@ class PqIndex:
     eta: float = 0.0
     gamma: float = 1.0
     beta: float = 0.9
-    rounds: int = 15
+    rounds: int = 30
     baseline: str = "none"
 
     def final(self) -> float | None:

@@ -83,6 +83,34 @@ def test_n_of_m_leaves_depthwise_and_sparsity_zero_whole():
     assert skipped["k"].mean() == 0.5
 
 
+def test_n_of_m_fixes_the_sparsity():
+    scores = {"k": np.random.default_rng(0).random((8, 6))}
+    pattern = engine.choose(scores, granularity="2:4")["k"]
+    assert pattern.sum() == 24
+    assert np.array_equal(engine.choose(scores, 0.5, granularity="2:4")["k"], pattern)
+    for close in (0.67, 0.667, 2 / 3):
+        assert engine.choose({"k": np.arange(9.0)[:, None]}, close, granularity="1:3")["k"].sum() == 3
+    with pytest.raises(PruneError, match=r"2:4 fixes the sparsity at 0\.5, so it cannot be 0\.8"):
+        engine.choose(scores, 0.8, granularity="2:4")
+    with pytest.raises(PruneError, match=r"cannot be 0\.9"):
+        engine.choose(scores, granularity="2:4", per_layer={"k": 0.9})
+    with pytest.raises(PruneError, match="not said"):
+        engine.choose(scores)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 99), st.integers(1, 21), st.integers(0, 100))
+def test_on_the_way_to_n_of_m_the_lowest_of_what_it_cuts_go(seed, length, percent):
+    scores = np.random.default_rng(seed).random((length, 3))
+    pattern = engine.choose({"k": scores}, granularity="2:4")["k"]
+    mask = engine.choose({"k": scores}, f"{percent}e-2", granularity="2:4", gradual=True)["k"]
+    assert (mask | ~pattern).all()  # what the pattern keeps stays
+    cut = min(percent * scores.size // 100, int((~pattern).sum()))
+    assert (~mask).sum() == cut
+    if cut:
+        assert scores[~mask].max() <= scores[mask & ~pattern].min(initial=np.inf)
+
+
 def test_units_are_summed_over_their_column():
     scores = np.array([[1.0, 5, 0], [2, 0, 1]])
     assert Unit().pool(scores, LAST).tolist() == [3, 5, 1]
@@ -136,7 +164,7 @@ def engine_kept(total, sparsity):
 def test_n_of_m_is_a_stable_sort_of_each_group(length, columns, m, data):
     n = data.draw(st.integers(1, m))
     scores = np.random.default_rng(length).integers(0, 4, (length, columns)).astype(float)
-    mask = engine.choose({"k": scores}, 0.5, granularity=f"{n}:{m}")["k"]
+    mask = engine.choose({"k": scores}, granularity=f"{n}:{m}")["k"]
     for start in range(0, length, m):
         for j in range(columns):
             group = scores[start : start + m, j]

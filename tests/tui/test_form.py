@@ -33,6 +33,16 @@ def test_another_part_brings_its_own_parameters(values):
     assert field(changed, "prune.criterion.iterations").depth == 1
 
 
+def test_the_sparsity_follows_the_pattern(values):
+    changed = form.put(values, field(values, "prune.granularity"), "n:m")
+    assert changed["prune"]["target"] == {"name": "sparsity", "sparsity": 0.5}
+    one = form.put(changed, field(changed, "prune.granularity.n"), 1)
+    assert one["prune"]["target"]["sparsity"] == 0.75
+    assert form.check(one)[1] == ()
+    off = form.put(one, field(one, "prune.target.sparsity"), 0.9)
+    assert "fixes the sparsity at 0.75" in form.check(off)[1][0]
+
+
 def test_repairs_come_and_go(values):
     one = form.put(values, field(values, "prune.repair.0"), "fine_tune")
     two = form.put(one, field(one, "prune.repair.1"), "recalibrate")

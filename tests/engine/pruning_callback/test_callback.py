@@ -342,6 +342,12 @@ def test_what_does_not_go_is_said_at_once() -> None:
         Pruning(schedule="dynamic", sparsity=0.5)
     with pytest.raises(PruneError, match="recipe"):
         Pruning(target={"accuracy_drop": 0.01})
+    with pytest.raises(PruneError, match=r"fixes the sparsity at 0\.5"):
+        Pruning(granularity="2:4", sparsity=0.8)
+    with pytest.raises(PruneError, match="no target can be met"):
+        Pruning(granularity="2:4", target={"flops": 0.8})
+    with pytest.raises(PruneError, match=r"cannot be 0\.9"):
+        Pruning(granularity="2:4", final=0.9)
     with pytest.raises(PruneError, match="rounds"):
         fit(net(), Pruning(schedule="iterative", rounds=30, sparsity=0.9), epochs=2)
     assert engine.Pruning is Pruning
@@ -389,3 +395,56 @@ def test_a_model_that_gets_its_weights_with_its_first_batch(kind: str) -> None:
     assert [e.step for e in pruning.history] == [0]  # before the first update
     assert gone(model) == 72
     assert int(model.optimizer.iterations.numpy()) == STEPS
+
+
+def test_n_of_m_needs_no_sparsity_and_is_reached_along_the_curve() -> None:
+    model = net()
+    pruning = Pruning(granularity="2:4", begin=0, end=12, frequency=4)
+    fit(model, pruning)
+    targets = [0.5 - 0.5 * (1 - t / 12) ** 3 for t in (0, 4, 8, 12)]
+    np.testing.assert_allclose([e.target for e in pruning.history], targets)
+    # Layer by layer: of 60 weights 21 are due, but groups of 4 and 2 inputs only give 20; of the other 30, 10 are.
+    assert [round(e.sparsity * TOTAL) for e in pruning.history][:2] == [0, 20 + int(30 * targets[1])]
+    assert (model.get_layer("a").kernel.numpy()[:4] != 0).sum() == 20
+    assert gone(model) == 20 + 12
+
+
+def test_rounds_with_a_skipped_layer_cut_their_share_of_the_others() -> None:
+    pruning = Pruning(schedule="iterative", share=0.5, rewind="none", sparsity=0.75, skip=["b"])
+    fit(net(), pruning, epochs=3)
+    assert [round(e.sparsity * TOTAL) for e in pruning.history] == [30, 45]
+
+
+def test_rounds_of_units_cut_whole_units() -> None:
+    pruning = Pruning("l2_norm", granularity="unit", schedule="iterative", share=0.25, rewind="none", sparsity=0.6)
+    fit(net(), pruning, epochs=5)
+    # Of ten units ceil(0.25 * 10) = 3 go, then ceil(0.25 * 7) = 2, then the sixth: the target.
+    assert [e.target for e in pruning.history] == [0.3, 0.5, 0.6, 0.6]
+    assert pruning.masks is not None
+    assert [int(m.sum()) for key, m in pruning.masks.arrays().items() if key == "a/bias"] == [4]
+
+
+def test_rounds_to_a_target_of_nothing() -> None:
+    pruning = Pruning(schedule="iterative", sparsity=0.0)
+    fit(net(), pruning)
+    assert pruning.history == []
+
+
+def test_a_schedule_given_as_a_part_is_the_one_of_its_name() -> None:
+    from engine.schedules.iterative import Iterative
+
+    by_name = Pruning(schedule="iterative", share=0.5, rewind="init", sparsity=0.75)
+    as_part = Pruning(schedule=Iterative(share=0.5, rewind="init"), sparsity=0.75)
+    models = [net(), net()]
+    for model, pruning in zip(models, (by_name, as_part), strict=True):
+        fit(model, pruning, epochs=3)
+    assert as_part.history == by_name.history
+    assert len(by_name.history) == 2
+
+
+def test_rounds_may_cut_less_of_the_output() -> None:
+    pruning = Pruning(schedule="iterative", share=0.2, output_share=0.1, scope="layer", rewind="init", sparsity=0.36)
+    fit(net(), pruning, epochs=3)
+    assert pruning.masks is not None
+    a, b = pruning.masks.arrays().values()
+    assert (int((~a).sum()), int((~b).sum())) == (21, 6)  # floor(0.36 * 60); ceil(0.1 * 30) + ceil(0.1 * 27)

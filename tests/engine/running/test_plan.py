@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 
 from engine.errors import PruneError
+from engine.events import MasksChanged, Noted
 from engine.layout import kernels
 from engine.presets import paths
 from engine.recipe import Recipe, load_recipe
@@ -107,3 +111,63 @@ def test_drop_grow_leaves_what_the_scope_skips_whole() -> None:
     values = {key: kernel.variable.numpy() for key, kernel in kernels(run.model).items()}
     assert (values["output/kernel"] != 0).all()
     assert (values["dense_1/kernel"] != 0).sum() <= 64 * 16 // 2  # ERK: the only layer left takes it all
+
+
+def changes(settings: dict[str, Any]) -> list[MasksChanged]:
+    told: list[Any] = []
+    execute(recipe(**settings), told.append)
+    return [event for event in told if isinstance(event, MasksChanged)]
+
+
+def test_rounds_cut_their_share_of_what_the_scope_leaves_to_them() -> None:
+    """160 weights of the output are excepted: a half of 1024 goes in each round, not a half of what all have left."""
+    schedule = {"name": "iterative", "share": 0.5, "rewind": "none", "epochs": 1}
+    scope = {"name": "global", "skip": ["output"]}
+    seen = changes({"prune.schedule": schedule, "prune.scope": scope, "prune.target": {"sparsity": 0.875}})
+    assert [event.counts.weights_kept for event in seen] == [512, 256, 128]
+    assert [event.after for event in seen] == [0.5, 0.75, 0.875]  # achieved, in the target's own denominator
+    assert [(row.protected, row.kept) for row in seen[-1].layers] == [(False, 128), (True, 160)]
+
+
+def test_units_of_a_skipped_layer_do_not_count() -> None:
+    schedule = {"name": "iterative", "share": 0.5, "rewind": "none", "epochs": 1}
+    settings = {"prune.schedule": schedule, "prune.scope": {"name": "layer", "skip": ["dense_1"]}, **UNITS}
+    two = {"model": {"name": "mlp", "hidden": [16, 12]}, "prune.target": {"sparsity": 0.75}}
+    seen = changes({**settings, **two})
+    assert [event.counts.units_kept for event in seen] == [6, 3]
+    assert [event.after for event in seen] == [0.5, 0.75]
+
+
+def test_a_target_of_nothing_takes_no_round() -> None:
+    assert changes({"prune.schedule": "iterative", "prune.target": {"sparsity": 0.0}}) == []
+
+
+@pytest.mark.parametrize("schedule", [{"name": "cubic", "frequency": 1}, {"name": "iterative", "epochs": 1}])
+def test_n_of_m_is_reached_on_the_schedules_way(schedule: dict[str, Any]) -> None:
+    seen = changes({"prune.schedule": schedule, "prune.granularity": "2:4", "prune.target": "sparsity"})
+    assert all(a.after < b.after for a, b in itertools.pairwise(seen))
+    assert len(seen) > 3
+    assert seen[-1].after == 0.5
+
+
+def test_rounds_may_cut_less_of_the_output() -> None:
+    """Frankle & Carbin 2019: layer by layer a fifth of what is left, of the output layer a tenth."""
+    schedule = {"name": "iterative", "share": 0.2, "output_share": 0.1, "epochs": 1}
+    seen = changes({"prune.schedule": schedule, "prune.scope": "layer", "prune.target": {"sparsity": 0.488}})
+    kept = [[row.kept for row in event.layers] for event in seen]
+    assert kept == [[819, 144], [655, 129], [525, 116]]  # 0.8^3 of 1024; 160 less ceil(16), ceil(14.4), ceil(12.9)
+
+
+def test_a_run_tells_once_what_gets_no_score(tmp_path: Path) -> None:
+    layers = [keras.layers.SeparableConv2D(4, 3), keras.layers.Flatten()]
+    model = keras.Sequential([keras.Input((8, 8, 1)), *layers, keras.layers.Dense(10, activation="softmax")])
+    model.save(tmp_path / "m.keras")
+    told: list[Any] = []
+    schedule = {"name": "iterative", "rounds": 2, "epochs": 1}
+    settings = {"model": {"file": str(tmp_path / "m.keras")}, "prune.criterion": "activation"}
+    run = execute(recipe(**settings, **{"prune.schedule": schedule, "train.epochs": 1}), told.append)
+    notes = [event.words for event in told if isinstance(event, Noted) and "left whole" in event.words]
+    assert len(notes) == 1
+    assert "pointwise_kernel" in notes[0]
+    whole = [kernel for key, kernel in kernels(run.model).items() if "pointwise" in key]
+    assert (whole[0].variable.numpy() != 0).all()

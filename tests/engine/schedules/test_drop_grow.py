@@ -49,3 +49,9 @@ def test_as_many_stay_active(seed, size, density, share):
     assert (moved.mask & ~mask == moved.grown).all()
     count = int(share * mask.sum())
     assert (mask & ~moved.mask).sum() <= count
+
+
+def test_the_count_is_exact():
+    weights, mask = np.arange(1.0, 201.0), np.arange(200) < 100
+    moved = move(weights, mask, np.arange(200.0), 0.29)  # in floating point 0.29 * 100 is 28.999
+    assert moved.grown.sum() == 29

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import pairwise
 
 import pytest
@@ -63,6 +64,7 @@ def test_cubic_rises_and_reaches_the_target(begin, end, final, power, frequency)
 def test_once():
     assert make("schedule", "one_shot").events(70) == (70,)
     assert make("schedule", "at_init").events(70) == (0,)
+    assert (engine.schedule("at_init", final=0.9)(3), engine.schedule("drop_grow", final=0.9)(3)) == (0.9, 0.9)
     one, init = (engine.schedule(n, final=0.9, total_steps=70) for n in ("one_shot", "at_init"))
     assert (one(69), one(70), init(0)) == (0.0, 0.9, 0.9)
 
@@ -81,6 +83,36 @@ def test_iterative_rounds():
     assert rounds.cut(266_200, 266_200) * 266_200 == 53_240
     assert rounds.cut(10, 7) * 10 == 5
     assert make("schedule", "iterative", {"rewind": "early", "rewind_to": 0.1}).early(200) == 20
+
+
+@pytest.mark.parametrize(
+    ("params", "final", "count"),
+    [
+        ({"share": 0.2}, 0.0, 0),
+        ({"rounds": 3}, 0.0, 0),
+        ({"share": 0.1}, 0.19, 2),
+        ({"share": 0.5}, 0.75, 2),
+        ({"share": 0.5}, 0.7501, 3),
+        ({"share": 0.5}, 1.0, 10),
+        ({"share": 0.9}, 0.1, 1),
+        ({"share": 1e-4}, 0.99, 46050),
+        ({"rounds": 7}, 0.9, 7),
+    ],
+)
+def test_how_many_rounds(params, final, count):
+    assert make("schedule", "iterative", params).count(final) == count
+
+
+def test_a_round_asks_for_whole_weights():
+    by_share = make("schedule", "iterative", {"share": 0.2})
+    left, seen = 10, []
+    for index in range(by_share.count(0.7)):
+        left = 10 - by_share.after(index, 0.7, total=10, left=left) * 10
+        seen.append(left)
+    assert seen == [8, 6, 4, 3, 3, 3]  # ceil(0.2 * 8), ceil(0.2 * 6), ceil(0.2 * 4), then no more than the target
+    equal = make("schedule", "iterative", {"rounds": 2})
+    assert [float(equal.after(i, 0.99, total=1000, left=0)) for i in (0, 1)] == [0.9, 0.99]
+    assert by_share.after(0, 0.7, total=0, left=0) == Fraction(7, 10)  # every layer is excepted
 
 
 def test_names_are_checked():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from itertools import pairwise
 
 import keras
@@ -36,6 +37,7 @@ def test_prune_is_score_choose_attach(digits):
 def test_path_of_densities():
     assert path(0.99, 1) == [0.99] or float(path(0.99, 1)[0]) == 0.99
     assert [float(s) for s in path(0.99, 2)] == pytest.approx([0.9, 0.99])
+    assert path(0.99, 2)[0] == Fraction(9, 10)  # 0.01^(1/2) in floating point is a little more than 0.1
     assert [float(1 - s) for s in path(0.9, 60)] == pytest.approx(
         [math.exp(t / 60 * math.log(0.1)) for t in range(1, 61)]
     )
@@ -141,3 +143,49 @@ def test_n_of_m_of_a_model():
     model = network(width=8)
     masks = engine.prune(model, granularity="2:4", sparsity=0.5).arrays()
     assert masks[model.layers[1].kernel.path].reshape(2, 4, 8).sum(axis=1).tolist() == [[2] * 8] * 2
+
+
+def unlike_dense():
+    x = keras.Input((9, 9, 4))
+    h = L.DepthwiseConv2D(3, depth_multiplier=2)(L.Conv2DTranspose(6, 3)(x))
+    h = L.Reshape((-1, 16))(L.SeparableConv2D(16, 3)(h))
+    return keras.Model(x, L.GRU(3)(L.MultiHeadAttention(2, 4)(h, h)))
+
+
+@pytest.mark.parametrize(
+    "how", [{"scope": "neuron"}, {"granularity": "2:4"}, {"granularity": "block:4x1"}, {"scope": "erk"}]
+)
+def test_scores_carry_the_axes_of_their_kernels(how):
+    """`choose(score(...))` reads transposed, depthwise and attention kernels as `prune` does."""
+    model = unlike_dense()
+    wanted = engine.choose(engine.score(model, "magnitude"), 0.5, **how)
+    masks = engine.prune(model, sparsity=0.5, **how).arrays()
+    assert all(np.array_equal(masks[key], wanted[key]) for key in wanted)
+
+
+def test_what_stays_whole_is_said():
+    model = unlike_dense()
+    assert engine.prune(model, sparsity=0.5).skipped == {}
+    masks = engine.prune(model, granularity="2:4")
+    assert set(masks.skipped) == {k for k in masks.arrays() if "depthwise" in k}
+    assert all("one input channel" in why for why in masks.skipped.values())
+    rows = np.random.default_rng(0).normal(size=(2, 9, 9, 4)).astype("float32")
+    unseen = engine.prune(model, rows, criterion="activation", sparsity=0.5).skipped
+    assert {key.rpartition("/")[2] for key in unseen} == {"recurrent_kernel", "pointwise_kernel"}
+    units = engine.prune(network(), criterion="l2_norm", granularity="unit", sparsity=0.5).skipped
+    assert [why.partition("'")[2] for why in units.values()] == ["s activation mixes its units"]  # the softmax
+
+
+@pytest.mark.parametrize("iterations", [0, -1, 2.5, True, "3"])
+def test_iterations_are_a_whole_number(iterations):
+    with pytest.raises(PruneError, match="iterations must be a whole number"):
+        engine.prune(network(), sparsity=0.5, iterations=iterations)
+
+
+def test_another_sparsity_than_the_patterns():
+    with pytest.raises(PruneError, match=r"fixes the sparsity at 0\.75"):
+        engine.prune(network(), granularity="1:4", sparsity=0.5)
+    with pytest.raises(PruneError, match="not said"):
+        engine.prune(network())
+    masks = engine.prune(network(8), granularity="1:4", iterations=3)
+    assert all(m[:4].sum(axis=0).tolist() == [1] * m.shape[1] for m in masks.arrays().values())

@@ -349,6 +349,9 @@ def test_other_kinds_of_data(digits):
 
     close(one(engine.score(model, "snip", Rows())), wanted)
     close(one(engine.score(model, "snip", (tf.constant(digits[0]), tf.constant(digits[1])))), wanted)
+    close(one(engine.score(model, "snip", (digits[0], digits[1].tolist()))), wanted)
+    with pytest.raises(DataError, match="must be batched"):
+        engine.score(model, "snip", tf.data.Dataset.from_tensor_slices(digits))
     endless = tf.data.Dataset.from_tensor_slices(digits).batch(4).repeat()
     close(one(engine.score(model, "snip", endless.take(3))), wanted)
     with pytest.raises(DataError, match="no end"):

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import engine
+from engine.errors import ModelError
 
 L = keras.layers
 
@@ -143,8 +144,78 @@ def test_two_outputs():
     assert both[0] == pytest.approx(parts[0][0] + parts[1][0], abs=1e-6)
 
 
+@pytest.mark.parametrize("form", ["lists", "mappings", "dict outputs", "one without"])
+def test_outputs_with_losses_of_their_own(form):
+    x = keras.Input((6,))
+    h = L.Dense(4, activation="relu")(x)
+    ends = {"b": L.Dense(3, activation="softmax", name="b")(h), "a": L.Dense(1, name="a")(h)}
+    model = keras.Model(x, ends if form == "dict outputs" else list(ends.values()))
+    rows = np.random.default_rng(0).normal(size=(6, 6)).astype("float32")
+    y = {"a": rows[:, :1] * 3, "b": np.arange(6) % 3}
+    losses, weights = {"b": "sparse_categorical_crossentropy", "a": "mse"}, {"b": 2.0, "a": 0.5}
+    if form == "one without":
+        losses["a"] = None
+    if form == "lists":
+        y, losses, weights = [y["b"], y["a"]], list(losses.values()), list(weights.values())
+    model.compile("sgd", losses, loss_weights=weights)
+    found = engine.score(model, "movement", (rows, y))[model.layers[1].kernel.path]
+    heads = [keras.Model(x, end) for end in ends.values()]
+    b = engine.score(heads[0], "movement", (rows, np.arange(6) % 3))[model.layers[1].kernel.path]
+    a = engine.score(heads[1], "movement", (rows, rows[:, :1] * 3), loss="mse")[model.layers[1].kernel.path]
+    assert found == pytest.approx(2 * b + (0 if form == "one without" else 0.5 * a), abs=1e-5)
+
+
+def test_losses_that_do_not_fit_the_outputs():
+    x = keras.Input((6,))
+    model = keras.Model(x, [L.Dense(3, name="b")(x), L.Dense(1, name="a")(x)])
+    data = np.zeros((3, 6), "float32"), [np.arange(3), np.arange(3.0)]
+    with pytest.raises(ModelError, match="outputs b, a"):
+        engine.score(model, "snip", data, loss={"c": "mse"})
+    with pytest.raises(ModelError, match="1 losses for 2 outputs"):
+        engine.score(model, "snip", data, loss=["mse"])
+
+
 def test_open_sizes_come_from_the_data():
     x = keras.Input((None, 4))
     model = keras.Model(x, L.Dense(2)(L.GlobalAveragePooling1D()(L.Conv1D(3, 2)(x))))
     assert len(engine.score(model, "synflow")) == 2
     assert len(engine.score(model, "synflow", np.zeros((1, 7, 4), "float32"))) == 2
+
+
+class Called(Own):
+    """A user's layer that keeps a kernel without naming it, and a matrix that it does not call a kernel."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], self.units))
+        self.mix = self.add_weight(shape=(self.units, self.units), name="mix")
+
+    def call(self, x):
+        return tf.matmul(tf.matmul(x, self.kernel), self.mix)
+
+
+class Holder(keras.Model):
+    """A model with a matrix of its own beside its layers."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 3), name="kernel")
+        self.inner = L.Dense(3)
+        self.inner.build((None, 3))
+        self.built = True
+
+    def call(self, x):
+        return self.inner(tf.matmul(x, self.kernel))
+
+
+def test_kernels_of_ones_own_layers():
+    x = keras.Input((6,))
+    model = keras.Model(x, L.Dense(3)(Holder()(Called(4)(x))))
+    own, holder = model.layers[1], model.layers[2]
+    data = np.random.default_rng(0).normal(size=(6, 6)).astype("float32"), np.arange(6) % 3
+    for criterion in ("magnitude", "snip", "activation"):
+        scores = engine.score(model, criterion, data)
+        assert list(scores) == [k.path for k in (own.kernel, holder.inner.kernel, model.layers[3].kernel)]
+        assert set(scores.skipped) == {own.mix.path, holder.kernel.path}
+    masks = engine.prune(model, sparsity=0.5)
+    assert "name it kernel" in masks.skipped[own.mix.path]
+    assert "layer of its own" in masks.skipped[holder.kernel.path]
+    assert (own.mix.numpy() != 0).all()
