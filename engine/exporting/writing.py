@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from engine.errors import ModelError
+from engine.errors import DataError, ModelError
 from engine.exporting import litert
 from engine.exporting.advice import advice
 from engine.exporting.formats import Format, Run, get_format
 from engine.exporting.packing import Packed
 from engine.exporting.values import Check, ExportReport
+from engine.heads import final_activation
 from engine.measurement.answers import batches
+from engine.measurement.differences import largest_difference
+from engine.measurement.judging import judge
 from engine.measurement.measuring import example_inputs
 from engine.measurement.timing import interleaved
 
@@ -96,15 +99,12 @@ def _check(model: keras.Model, chosen: Format, loader: str, run: Run, data: Any)
         if seen >= CHECKED:
             break
         seen += len(litert.flat(x)[0])
-        wanted = [np.asarray(t) for t in keras.tree.flatten(model(x, training=False))]
+        wanted = [np.asarray(t) for t in keras.tree.flatten(_called(model, x))]
         answer = _row_by_row(run, x) if chosen.one_row else run(x)
         if len(answer) != len(wanted) or any(a.shape != w.shape for a, w in zip(answer, wanted, strict=True)):
             raise ModelError(f"the {chosen.name} artefact answers in other shapes than its source")
         for a, w in zip(answer, wanted, strict=True):
-            # Where both are infinite or no number alike there is no difference; where only one is, it is infinite.
-            same = (a == w) | (np.isnan(a.astype("f8")) & np.isnan(w.astype("f8")))
-            apart = np.where(same, 0.0, np.abs(a.astype("f8") - np.where(same, 0, w)))
-            worst = max(worst, float(np.max(np.nan_to_num(np.where(same, 0.0, apart), nan=np.inf), initial=0.0)))
+            worst = max(worst, largest_difference(w, a))
             scale = max(scale, float(np.max(np.abs(w[np.isfinite(w.astype("f8"))]), initial=0.0)))
         several = len(wanted) > 1
         before.append(wanted[0])
@@ -117,16 +117,7 @@ def _check(model: keras.Model, chosen: Format, loader: str, run: Run, data: Any)
             f"the {chosen.name} artefact does not answer as its source does (largest difference {worst:.3g}, allowed "
             f"{allowed if allowed is not None else float('inf'):.3g})"
         )
-    agreement = accuracy_before = accuracy_after = None
-    one, two = np.concatenate(before), np.concatenate(after)
-    if not several and one.ndim > 1 and one.shape[-1] > 1:
-        agreement = float(np.mean(one.argmax(-1) == two.argmax(-1)))
-        truth = np.concatenate(labels) if labels else None
-        if truth is not None and truth.shape == one.shape:
-            truth = truth.argmax(-1)
-        if truth is not None and truth.size == one.argmax(-1).size:
-            accuracy_before = float(np.mean(one.argmax(-1).reshape(-1) == truth.reshape(-1)))
-            accuracy_after = float(np.mean(two.argmax(-1).reshape(-1) == truth.reshape(-1)))
+    agreement, accuracy_before, accuracy_after = (None,) * 3 if several else _judged(model, before, after, labels)
     return Check(
         loader=loader,
         inputs="data" if data is not None else "random inputs",
@@ -138,6 +129,33 @@ def _check(model: keras.Model, chosen: Format, loader: str, run: Run, data: Any)
         accuracy_before=accuracy_before,
         accuracy_after=accuracy_after,
     )
+
+
+def _called(model: keras.Model, x: Any) -> Any:
+    try:
+        return model(x, training=False)
+    except Exception as error:  # Keras and TensorFlow raise anything for inputs that a model is not made for
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(f"the model does not take this data: {said}", todo="Give x as it was trained on") from error
+
+
+def _judged(
+    model: keras.Model, before: list[Array], after: list[Array], labels: list[Array]
+) -> tuple[float | None, float | None, float | None]:
+    """Agreement of the classes, the source's accuracy and the artefact's; None for what there is not."""
+    one, two = np.concatenate(before), np.concatenate(after)
+    truth = np.concatenate(labels) if labels else None
+    if one.ndim < 2 or not one.size:
+        return None, None, None
+    how = judge(model, final_activation(model), one, truth, None, whole=lambda: labels)
+    was, now = how.classes(one), how.classes(two)
+    if was is None or now is None:
+        return None, None, None
+    agreement = float(np.mean(was == now))
+    true = None if truth is None else how.truth(truth, one)
+    if true is None:
+        return agreement, None, None
+    return agreement, float(np.mean(was.ravel() == true.ravel())), float(np.mean(now.ravel() == true.ravel()))
 
 
 def _timed(report: ExportReport, model: keras.Model, chosen: Format, fresh: Path) -> ExportReport:

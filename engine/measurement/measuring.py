@@ -122,17 +122,21 @@ def example_inputs(model: keras.Model, data: Any, rows: int) -> Any:
     specs = getattr(model, "inputs", None)
     if not specs or any(n is None for spec in specs for n in spec.shape[1:]):
         raise ModelError("its inputs have no fixed shape", todo="Pass data, so that real inputs can be timed")
-    rng = np.random.default_rng(0)
-    drawn = [
-        rng.standard_normal((rows, *spec.shape[1:])).astype(spec.dtype)
-        if "float" in str(spec.dtype)
-        else np.zeros((rows, *spec.shape[1:]), spec.dtype)
-        for spec in specs
-    ]
+    drawn = [_drawn((rows, *spec.shape[1:]), str(spec.dtype)) for spec in specs]
     structure = getattr(model, "_inputs_struct", None)
     if isinstance(structure, dict):
         return dict(zip(sorted(structure), drawn, strict=True))  # Keras sorts the keys of a dict
     return drawn[0] if len(drawn) == 1 else drawn
+
+
+def _drawn(shape: tuple[int, ...], dtype: str) -> Any:
+    if dtype == "string":
+        return np.full(shape, "", object)
+    if "float" not in dtype:
+        return np.zeros(shape, dtype)
+    import ml_dtypes
+
+    return np.random.default_rng(0).standard_normal(shape).astype(getattr(ml_dtypes, dtype, dtype))
 
 
 def threads() -> int:

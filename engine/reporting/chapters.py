@@ -31,7 +31,8 @@ def _what(session: Session) -> Iterator[Block]:
     if words:
         yield Words(words)
     if session.state != "done":
-        yield Words(f"This run is not done: {session.state}. {session.words}".strip(), warning=True)
+        told = [f"This run is not done: {session.state}.", session.words, session.where, session.todo]
+        yield Words(" ".join(t if t.endswith(".") else f"{t}." for t in told if t), warning=True)
     for warning in session.warnings:
         yield Words(warning, warning=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from engine.events import as_float
 from engine.files import write_atomically
 from engine.reporting.blocks import Block, Heading, Plot, Series, Table, Words
 from engine.reporting.chapters import chapter
-from engine.reporting.numbers import bytes_of, count, number, ratio, share
+from engine.reporting.numbers import bytes_of, count, finite, number, ratio, share
 from engine.reporting.pages import html, markdown
 from engine.session import Session
 
@@ -106,7 +107,7 @@ def _plots(sessions: Sequence[Session], metric: str) -> Iterator[Plot]:
 
     def series(value: Any) -> tuple[Series, ...]:
         return tuple(
-            Series(name, tuple((s.sparsity, v) for s in group if (v := value(s)) is not None))
+            Series(name, tuple((s.sparsity, v) for s in group if (v := finite(value(s))) is not None))
             for name, group in families.items()
         )
 
@@ -117,9 +118,10 @@ def _plots(sessions: Sequence[Session], metric: str) -> Iterator[Plot]:
 
 
 def _spread(group: Sequence[Session]) -> tuple[str, ...]:
+    # A run that was not measured has no number; one that came to NaN has one, and makes the mean so.
     values = [v for s in group if (v := _metric(s.pruned)) is not None]
     mean = statistics.fmean(values) if values else None
-    deviation = statistics.stdev(values) if len(values) > 1 else None
+    deviation = statistics.stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else None
     return group[0].name, str(len(group)), number(mean), number(deviation)
 
 

@@ -134,9 +134,9 @@ def measure(
     console = Console(soft_wrap=True)
     table = Table("", "", box=None, pad_edge=False, show_header=False)
     if plain.get("metric"):
-        table.add_row(f"test {plain['metric']['name']}", f"{plain['metric']['value']:.4f}")
+        table.add_row(f"test {plain['metric']['name']}", _metric(plain["metric"]["value"]))
     for key, value in (*plain.items(), *plain["counts"].items()):
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
             table.add_row(_WORDS.get(key, key.replace("_", " ")), _said(value))
     for row in plain["latency"]:
         speed = "" if row["speedup"] is None else f"   {row['speedup']:.2f}x the speed"
@@ -195,6 +195,10 @@ def unpack(*, packed: Path, output: Path | None) -> int:
 
 def _said(value: str | float) -> str:
     return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _metric(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:.4f}"
 
 
 class _quiet:  # noqa: N801 - used like a function

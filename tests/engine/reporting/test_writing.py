@@ -107,12 +107,29 @@ def test_several_runs_get_an_overview_with_mean_and_deviation():
 
 
 def test_an_empty_and_a_failed_session_are_reported_as_what_they_are():
-    page = report([Session(run="r", state="failed", words="out of memory", recipe={"name": "x"})])
-    assert "This run is not done: failed. out of memory" in page
+    failed = Session(
+        run="r",
+        state="failed",
+        words="out of memory",
+        where="step 3",
+        todo="Take a smaller batch",
+        recipe={"name": "x"},
+    )
+    assert "This run is not done: failed. out of memory. step 3. Take a smaller batch." in report([failed])
     odd = msgspec.structs.replace(session(), pruned={"metric": {"value": None}, "latency": [{}]}, dense={})
     assert "gradual" in report([odd])
     with pytest.raises(PruneError, match="no session"):
         report([])
+
+
+def test_what_is_no_number_is_said_and_not_drawn():
+    lost = msgspec.structs.replace(session(1), pruned={**session().pruned, **measured(0.0)})
+    lost.pruned["metric"] = {"name": "accuracy", "direction": "max", "value": "nan"}
+    lost.pruned["loss"] = "inf"
+    for page in (report([session(), lost]), report([session(), lost], format="md"), report([lost, lost])):
+        assert "nan" in page
+        assert "inf" in page
+    assert '="nan' not in report([session(), lost])  # no such place in a picture
 
 
 def test_files(tmp_path):
