@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.errors import ModelError
+from engine.errors import ModelError, UnknownName
 from engine.events import Number, number
 from engine.exporting import litert
 from engine.exporting.formats import FORMATS
@@ -67,7 +67,13 @@ def runtimes(
     Returns:
         A row for each, in the order of `RUNTIMES`; a runtime that is not installed or does not take the model says so
         in `missing`.
+
+    Raises:
+        UnknownName: one of `only` is none of `RUNTIMES`.
     """
+    for name in only or ():
+        if name not in RUNTIMES:
+            raise UnknownName("runtime", name, RUNTIMES)
     x = example_inputs(model, data, batch_size)
     wanted = _answers(model(x, training=False))
     ready: dict[str, Entry] = {}
