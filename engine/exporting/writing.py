@@ -81,8 +81,11 @@ def export(
         )
         report = _timed(report, model, chosen, fresh)
         notes = [*advice(model, report)]
-        if isinstance(written, Packed) and written.unsigned:
-            notes.append(f"{written.unsigned:,} negative zeros, left by a mask, were written as zeros.")
+        if isinstance(written, Packed) and written.negative_zeros:
+            notes.append(
+                f"{written.negative_zeros:,} zeros are negative, as a product with a mask leaves them; their signs are "
+                "kept and cost bytes. Add 0.0 to those weights to be rid of them."
+            )
         _replace(fresh, path)
     return msgspec.structs.replace(report, notes=tuple(notes))
 
