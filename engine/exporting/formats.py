@@ -18,6 +18,7 @@ import numpy as np
 from engine.errors import ModelError, UnknownName
 from engine.exporting import litert
 from engine.exporting.packing import load_packed, save_packed
+from engine.measurement.measuring import example_inputs
 
 if TYPE_CHECKING:
     import keras
@@ -128,8 +129,7 @@ def _write_onnx(model: keras.Model, path: Path, examples: Iterable[Any]) -> None
             todo="Install prune-tui[onnx]",
         )
     first = next(iter(examples), None)
-    if first is not None:
-        model(first, training=False)  # Keras exports only what was called once
+    model(example_inputs(model, None, 1) if first is None else first, training=False)  # Keras exports what was called
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         # Keras patches tf2onnx for NumPy 2 and meets NumPy's own word on it.
         warnings.filterwarnings("ignore", message="In the future `np.object`", category=FutureWarning)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import lzma
 import os
 import shutil
 import statistics
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
-from engine.errors import DataError, ModelError
+from engine.errors import DataError, ModelError, PruneError
 from engine.exporting import litert
 from engine.exporting.advice import advice
 from engine.exporting.formats import Format, Run, get_format
@@ -54,8 +56,8 @@ def export(
 
     Raises:
         UnknownName: for an unknown format.
-        ModelError: when the model cannot be written so, or the artefact does not answer as its source does. Nothing is
-            left behind then.
+        ModelError: when the model cannot be written so, or the artefact does not answer as its source does; or the path
+            is a folder that holds other things than a SavedModel. Nothing is left behind then.
         DataError: full int8 without data.
     """
     chosen, path = get_format(format, path), Path(path)
@@ -63,11 +65,18 @@ def export(
         raise ModelError(
             f"the model {model.name!r} is not built, so it has no weights yet", todo="Call it on one batch first"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+    if path.is_dir() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
+        raise ModelError("there is a folder with other things in it", where=str(path), todo="Take another name")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        holder = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise ModelError(f"nothing can be written there ({error.strerror})", where=str(path)) from error
+    with holder as folder:
         fresh = Path(folder) / f"artefact{chosen.suffix}"
-        written = chosen.write(model, fresh, _examples(model, data))
-        loader, run = chosen.open(fresh, model, custom_objects)
+        with _in_words(chosen):
+            written = chosen.write(model, fresh, _examples(model, data))
+            loader, run = chosen.open(fresh, model, custom_objects)
         check = _check(model, chosen, loader, run, data)
         size = _size(fresh)
         report = ExportReport(
@@ -79,7 +88,7 @@ def export(
             xz_bytes=_xz(model),
             ideal_bytes=round(written.ideal) if isinstance(written, Packed) else None,
         )
-        report = _timed(report, model, chosen, fresh)
+        report = _timed(report, model, chosen, fresh, data)
         notes = [*advice(model, report)]
         if isinstance(written, Packed) and written.negative_zeros:
             notes.append(
@@ -103,7 +112,8 @@ def _check(model: keras.Model, chosen: Format, loader: str, run: Run, data: Any)
             break
         seen += len(litert.flat(x)[0])
         wanted = [np.asarray(t) for t in keras.tree.flatten(_called(model, x))]
-        answer = _row_by_row(run, x) if chosen.one_row else run(x)
+        with _in_words(chosen):
+            answer = _row_by_row(run, x) if chosen.one_row else run(x)
         if len(answer) != len(wanted) or any(a.shape != w.shape for a, w in zip(answer, wanted, strict=True)):
             raise ModelError(f"the {chosen.name} artefact answers in other shapes than its source")
         for a, w in zip(answer, wanted, strict=True):
@@ -114,7 +124,8 @@ def _check(model: keras.Model, chosen: Format, loader: str, run: Run, data: Any)
         after.append(answer[0])
         if y is not None and not several and not isinstance(y, dict | list | tuple):
             labels.append(np.asarray(y))
-    allowed = None if chosen.tolerance is None else chosen.tolerance * max(1.0, scale)
+    tolerance = _tolerance(model, chosen)
+    allowed = None if tolerance is None else tolerance * max(1.0, scale)
     if not np.isfinite(worst) or (allowed is not None and worst > allowed):
         raise ModelError(
             f"the {chosen.name} artefact does not answer as its source does (largest difference {worst:.3g}, allowed "
@@ -127,11 +138,32 @@ def _check(model: keras.Model, chosen: Format, loader: str, run: Run, data: Any)
         samples=seen,
         difference=worst,
         scale=scale,
-        tolerance=chosen.tolerance,
+        tolerance=tolerance,
         agreement=agreement,
         accuracy_before=accuracy_before,
         accuracy_after=accuracy_after,
     )
+
+
+def _tolerance(model: keras.Model, chosen: Format) -> float | None:
+    """The format's own; ten roundings of the coarsest type where the source itself computes in 16 bits."""
+    halves = litert.half_types(model)
+    if not chosen.tolerance or not halves:
+        return chosen.tolerance
+    return 10 * 2.0 ** (-8 if "bfloat16" in halves else -11)
+
+
+@contextlib.contextmanager
+def _in_words(chosen: Format) -> Iterator[None]:
+    try:
+        yield
+    except PruneError:
+        raise
+    except OSError as error:
+        raise ModelError(f"the {chosen.name} artefact cannot be written ({error.strerror or error})") from error
+    except Exception as error:  # exporters and runtimes raise anything for a model that they do not take
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"the format {chosen.name} does not take this model ({said[:200]})") from error
 
 
 def _called(model: keras.Model, x: Any) -> Any:
@@ -161,10 +193,10 @@ def _judged(
     return agreement, float(np.mean(was.ravel() == true.ravel())), float(np.mean(now.ravel() == true.ravel()))
 
 
-def _timed(report: ExportReport, model: keras.Model, chosen: Format, fresh: Path) -> ExportReport:
+def _timed(report: ExportReport, model: keras.Model, chosen: Format, fresh: Path, data: Any) -> ExportReport:
     if chosen.suffix != ".tflite":
         return report
-    names, one = litert.input_names(model), example_inputs(model, None, 1)
+    names, one = litert.input_names(model), example_inputs(model, data, 1)
     sparse = litert.runner(fresh.read_bytes(), names=names)
     calls = {"this": lambda: sparse(one)}
     if "sparse" in chosen.name:

@@ -121,7 +121,7 @@ def example_inputs(model: keras.Model, data: Any, rows: int) -> Any:
         return _each(lambda a: np.resize(a, (rows, *np.shape(a)[1:])), x)
     specs = getattr(model, "inputs", None)
     if not specs or any(n is None for spec in specs for n in spec.shape[1:]):
-        raise ModelError("its inputs have no fixed shape", todo="Pass data, so that real inputs can be timed")
+        raise ModelError("its inputs have no fixed shape", todo="Pass data, so that there are real inputs")
     drawn = [_drawn((rows, *spec.shape[1:]), str(spec.dtype)) for spec in specs]
     structure = getattr(model, "_inputs_struct", None)
     if isinstance(structure, dict):
