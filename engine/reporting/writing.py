@@ -14,7 +14,7 @@ from engine.events import as_float
 from engine.files import write_atomically
 from engine.reporting.blocks import Block, Heading, Plot, Series, Table, Words
 from engine.reporting.chapters import chapter
-from engine.reporting.numbers import bytes_of, count, finite, number, ratio, share
+from engine.reporting.numbers import NONE, bytes_of, count, finite, number, ratio, share
 from engine.reporting.pages import html, markdown
 from engine.session import Session
 
@@ -67,12 +67,23 @@ def write_report(sessions: Sequence[str | Path | Session], path: str | Path, *, 
 
 def _overview(sessions: Sequence[Session]) -> Iterator[Block]:
     metric = sessions[0].metric.name
-    head = ("run", "seed", "sparsity", f"{metric}, test", "dense control", "not zero", "packed", "measured speed-up")
+    head = (
+        "run",
+        "seed",
+        "state",
+        "sparsity",
+        f"{metric}, test",
+        "dense control",
+        "not zero",
+        "packed",
+        "measured speed-up",
+    )
     rows = tuple(
         (
             s.name,
             str(s.recipe.get("seed", "")),
-            share(s.sparsity),
+            s.state,
+            share(s.sparsity) if s.counts.weights or s.counts.units else NONE,
             number(_metric(s.pruned)),
             number(_metric(s.dense)),
             count((s.pruned.get("counts") or {}).get("nonzero")),
@@ -85,7 +96,9 @@ def _overview(sessions: Sequence[Session]) -> Iterator[Block]:
     groups: dict[str, list[Session]] = {}
     for s in sessions:
         groups.setdefault(_but_seed(s.recipe), []).append(s)
-    repeated = [g for g in groups.values() if len(g) > 1]
+    # The same seed run again is the same number again: its last run counts.
+    seeds = [list({s.recipe.get("seed"): s for s in g}.values()) for g in groups.values()]
+    repeated = [g for g in seeds if len(g) > 1]
     if repeated:
         yield Table(
             ("recipe", "seeds", f"{metric}, mean", "standard deviation"),

@@ -79,7 +79,7 @@ def test_markdown_keeps_its_tables():
 )
 def test_every_point_lies_within_the_picture(points):
     picture = ET.fromstring(svg(Plot("t", "x", "y", (Series("s", tuple(points)),))))
-    circles = [e for e in picture.iter() if e.tag.endswith("circle")]
+    circles = [e for e in picture.iter() if e.get("class") == "mark"]
     assert len(circles) == len(points)
     for circle in circles:
         assert 57 <= float(circle.get("cx")) <= 547

@@ -132,6 +132,35 @@ def test_what_is_no_number_is_said_and_not_drawn():
     assert '="nan' not in report([session(), lost])  # no such place in a picture
 
 
+def test_tables_that_methods_add_are_there():
+    told = msgspec.structs.replace(
+        session(),
+        results={
+            "sweep": [{"seed": 1, "sparsity": 0.25, "accuracy": 0.5}, {"sparsity": 0.5, "accuracy": "nan", "ok": True}],
+            "sensitivity": {
+                "metric": "accuracy", "dense": 0.97, "sparsities": [0.5, 0.9],
+                "table": {"dense/kernel": {"0.5": 0.96, "0.9": 0.31}},
+            },
+            "agreement": 0.875,
+            "histograms": {"dense/kernel": {"counts": [1, 2]}},
+        },
+    )  # fmt: skip
+    page = report([told], format="md")
+    assert "| seed | sparsity | accuracy | ok |" in page
+    assert "| 1 | 25.00 % | 0.5 | - |" in page
+    assert "| - | 50.00 % | nan | yes |" in page
+    assert "| dense/kernel | 0.96 | 0.31 |" in page
+    assert "accuracy with one layer pruned alone (dense 0.97)" in page
+    assert "on 87.50 % of the validation inputs" in page
+    assert report([told]).count("<svg") == report([session()]).count("<svg")  # one point makes no line
+
+
+def test_one_seed_run_twice_is_one_seed():
+    page = report([session(0, 0.95), session(0, 0.93), session(1, 0.91)], format="md")
+    assert "| gradual | 2 | 0.92 | 0.01414 |" in page  # of 0.93 and 0.91
+    assert "Over seeds" not in report([session(0), session(0)], format="md")
+
+
 def test_files(tmp_path):
     session().save(tmp_path / "run" / "session.yaml")
     for name in ("report.html", "report.md"):
