@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.errors import DataError
+from engine.errors import DataError, UnknownName
 from engine.events import Number, number
 from engine.heads import Final, final_of
 from engine.measurement.judging import Judge, judge
@@ -55,21 +56,32 @@ def batches(data: Any, rows: int = ROWS) -> Iterator[tuple[Any, Any]]:
         rows: how many rows of arrays go into a batch.
 
     Raises:
-        DataError: when it is none of these.
+        DataError: when it is none of these, is not batched, has no end, or x and y differ in length.
     """
     if hasattr(data, "element_spec"):
         if int(data.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
             raise DataError("the dataset has no end", todo="Give it one: dataset.take(batches)")
         for element in data:
             parts = element if isinstance(element, tuple) else (element,)
+            if any(len(part.shape) == 0 for part in _leaves(parts[-1]) if hasattr(part, "shape")):
+                raise DataError("the dataset is not batched", todo="Pass dataset.batch(64)")
             yield _numpy(parts[0]), _numpy(parts[1]) if len(parts) > 1 else None
+        return
+    if not isinstance(data, tuple | list | dict) and hasattr(data, "__getitem__") and not hasattr(data, "shape"):
+        for i in range(len(data)):  # a keras.utils.PyDataset
+            one: Any = data[i]
+            element = one if isinstance(one, tuple) else (one,)
+            yield _numpy(element[0]), _numpy(element[1]) if len(element) > 1 else None
         return
     if not isinstance(data, tuple) or not 1 <= len(data) <= 3:
         raise DataError(
             "data is neither (x, y) arrays nor a tf.data.Dataset", todo="Pass engine.measure(model, (x, y))"
         )
-    x, y = data[0], data[1] if len(data) > 1 else None
-    count = len(next(iter(_leaves(x))))
+    x, y = (_plain(part) for part in (data[0], data[1] if len(data) > 1 else None))
+    counts = [len(a) for part in (x, y) if part is not None for a in _leaves(part)]
+    count = counts[0]
+    if len(set(counts)) > 1:
+        raise DataError(f"x and y differ in length: {', '.join(map(str, counts))} rows", todo="Give a row an example")
     for start in range(0, count, rows):
         cut = _cutter(slice(start, start + rows))
         yield _map(cut, x), None if y is None else _map(cut, y)
@@ -124,7 +136,9 @@ def answer(
         if meter is not None:
             meter.update_state(task.fitted(y, values), values)
         total_loss += float(np.mean(task.loss(task.fitted(y, values), values))) * rows
-    if task is None or total == 0:
+    if total == 0:
+        raise DataError("the data holds no example")
+    if task is None:
         return Answers(None, None, None, None, None, total, tuple(skipped))
     truth_all, classes_all = _together(labels), _together(predicted)
     value = None
@@ -158,7 +172,11 @@ def _meter(keras: Any, metric: Any, task: Judge) -> Any:
             return keras.metrics.BinaryAccuracy(name="accuracy", threshold=task.threshold)
         kind = keras.metrics.CategoricalAccuracy if task.one_hot else keras.metrics.SparseCategoricalAccuracy
         return kind(name="accuracy")
-    found = keras.metrics.get(name)
+    try:
+        found = keras.metrics.get(name)
+    except ValueError:
+        known = [n for n in dir(keras.metrics) if n.islower() and not n.startswith("_")]
+        raise UnknownName("metric", str(name), ["accuracy", *known]) from None
     return found if isinstance(found, keras.metrics.Metric) else keras.metrics.MeanMetricWrapper(found, name=name)
 
 
@@ -194,13 +212,25 @@ class _Forward:
                 self.final = final_of(self._traced[kind].graph.outputs[0])
             out = self._traced[kind](*flat) if kind in self._traced else self._function(tensors)
         except Exception as error:  # Keras and TensorFlow raise anything for inputs that a model is not made for
-            said = (str(error).strip() or type(error).__name__).splitlines()[0]
+            said = _said(error)
             shapes = ", ".join(f"{tuple(t.shape)} {t.dtype.name}" for t in flat)
             raise DataError(
                 f"the model does not take this data ({shapes}): {said}",
                 todo="Give x as the model was trained on it; a tf.data.Dataset has to be batched",
             ) from error
         return [_wide(t.numpy()) for t in tf.nest.flatten(out)]
+
+
+def _said(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    found = re.search(r"^\s*\w+Error: (.+)$", text, re.MULTILINE) if text.startswith("in user code") else None
+    return found[1] if found else text.splitlines()[0]
+
+
+def _plain(part: Any) -> Any:
+    """Plain lists of numbers as an array; lists of arrays are several inputs, and stay."""
+    several = isinstance(part, list | tuple) and all(hasattr(p, "shape") for p in part)
+    return np.asarray(part) if isinstance(part, list | tuple) and not several else part
 
 
 def _wide(array: Array) -> Array:

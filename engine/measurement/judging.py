@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.errors import DataError
+from engine.errors import DataError, UnknownName
 from engine.heads import Final
 
 if TYPE_CHECKING:
@@ -92,13 +92,18 @@ def judge(
 
     Raises:
         DataError: labels and outputs do not go together.
+        UnknownName: Keras knows no such loss.
     """
     import keras
 
     y = None if y is None else np.asarray(y)
     width = outputs.shape[-1]
     chosen = loss if loss is not None else getattr(model, "loss", None)
-    given = None if chosen is None or isinstance(chosen, dict | list | tuple) else keras.losses.get(chosen)
+    try:
+        given = None if chosen is None or isinstance(chosen, dict | list | tuple) else keras.losses.get(chosen)
+    except ValueError:
+        known = [n for n in dir(keras.losses) if n.islower() and not n.startswith("_")]
+        raise UnknownName("loss", str(chosen), known) from None
     one_hot, several, count = False, False, width if width > 1 else int(final == "sigmoid")
     if y is not None:
         one_hot = _one_hot(y, width) and (final == "softmax" or all(_one_hot(labels, width) for labels in whole()))

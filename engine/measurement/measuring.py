@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from engine.errors import ModelError
+from engine.errors import ModelError, PruneError
 from engine.measurement.answers import Answers, answer, batches
 from engine.measurement.comparison import compare
 from engine.measurement.counting import count
@@ -54,6 +54,9 @@ def measure(
 
     Raises:
         ModelError: when the model has no weights because it was never built.
+        DataError: data and model do not go together.
+        UnknownName: Keras knows no such loss or metric.
+        PruneError: a batch size below 1.
     """
     pair = [model] if reference is None else [model, reference]
     for each in pair:
@@ -61,6 +64,9 @@ def measure(
             raise ModelError(
                 f"the model {each.name!r} is not built, so it has no weights yet", todo="Call it on one batch first"
             )
+    for size in batch_sizes:
+        if size < 1:
+            raise PruneError(f"a batch of {size} rows cannot be timed", todo="Give batch sizes from 1 on")
     skipped: list[str] = []
     found = [_measure_alone(each, data, loss, metric, direction) for each in pair]
     with process_peak() as process, device_peak() as device:

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import engine
-from engine.errors import DataError
+from engine.errors import DataError, PruneError, UnknownName
 
 X = np.array([[-2.0], [3.0], [0.5], [-0.1]], "float32")
 Y = np.array([0, 1, 0, 0])
@@ -105,6 +105,38 @@ def test_labels_that_do_not_go_with_the_model():
         engine.measure(one_unit(None), (np.zeros((4, 7), "float32"), Y), batch_sizes=())
     with pytest.raises(DataError, match="has no end"):
         engine.measure(one_unit(None), tf.data.Dataset.from_tensor_slices((X, Y)).batch(2).repeat(), batch_sizes=())
+
+
+def test_mistakes_are_answered_with_a_sentence():
+    model = one_unit(None)
+    single = tf.data.Dataset.from_tensor_slices((np.zeros((3, 4), "float32"), Y[:3]))
+    for error, said, data, more in (
+        (DataError, "4, 2 rows", (X, Y[:2]), {}),
+        (DataError, "no example", (X[:0], Y[:0]), {}),
+        (DataError, "not batched", single, {}),
+        (UnknownName, "Did you mean accuracy", (X, Y), {"metric": "accurracy"}),
+        (UnknownName, "no loss named 'nonsense'", (X, Y), {"loss": "nonsense"}),
+        (PruneError, "batch of 0 rows", None, {"batch_sizes": (0,)}),
+    ):
+        with pytest.raises(error, match=said):
+            engine.measure(model, data, **{"batch_sizes": (), **more})
+
+
+def test_data_comes_in_many_forms():
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, index: int) -> object:
+            return X[2 * index : 2 * index + 2], Y[2 * index : 2 * index + 2]
+
+    for data in (
+        (X.tolist(), Y.tolist()), (tf.constant(X), tf.constant(Y)), (X, Y, np.ones(4)), Batches(),
+        tf.data.Dataset.from_tensor_slices((X, Y)).batch(3),
+    ):  # fmt: skip
+        found = engine.measure(one_unit(None), data, batch_sizes=(2,), repeats=2)
+        assert found.metric is not None
+        assert (found.metric.value, found.samples, len(found.latency)) == (0.75, 4, 1)
 
 
 def test_sequences_of_any_length():
