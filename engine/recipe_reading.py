@@ -193,8 +193,7 @@ class _Reader:
             found = {k: self.field(get_args(hint)[1], v, (*path, k)) for k, v in value.items()}
             return _BAD if any(v is _BAD for v in found.values()) else found
         if named := _names(hint):
-            what, known = named
-            return value if value in known else self.problem(path, _unknown(what, str(value), known))
+            return value if value in named[1] else self.problem(path, _unknown(named[0], str(value), named[1]))
         options = [a for a in get_args(hint) if a is not types.NoneType] if _is_union(hint) else [hint]
         if _is_union(hint) and value is None:
             return None
