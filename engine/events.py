@@ -291,6 +291,15 @@ def as_float(value: Number | None) -> float:
     return math.nan if value is None else float(value)
 
 
+def worded(value: Any) -> Any:
+    """Plain values with every number that is not finite as its word."""
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, dict):
+        return {k: worded(v) for k, v in value.items()}
+    return [worded(v) for v in value] if isinstance(value, list | tuple) else value
+
+
 def encode(message: Message | AnyCommand) -> bytes:
     """One line of JSON with its newline."""
     return _encoder.encode(message) + b"\n"

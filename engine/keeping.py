@@ -6,7 +6,6 @@ every five seconds between, and never for more than a twentieth of the time.
 
 from __future__ import annotations
 
-import math
 import sys
 import threading
 import time
@@ -15,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from engine.events import AnyEvent, Finished, Phase, PhaseBegan, Started, as_float
+from engine.events import AnyEvent, Finished, Number, Phase, PhaseBegan, Started
 from engine.files import write_atomically
 from engine.journal import Journal
 from engine.session import Session, to_plain
@@ -49,9 +48,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     target: str = ""
     sparsity: float = 0.0
     metric: str = "accuracy"
-    validation: float | None = None
-    dense_metric: float | None = None
-    pruned_metric: float | None = None
+    validation: Number | None = None
+    dense_metric: Number | None = None
+    pruned_metric: Number | None = None
     bytes_packed: int | None = None
     speedup: float | None = None
     warnings: int = 0
@@ -60,7 +59,6 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def summarise(session: Session) -> Summary:
     """The few facts of a session that a list shows."""
     last = session.epochs[-1] if session.epochs else None
-    validation = as_float(last.validation) if last else None
     return Summary(
         run=session.run,
         name=session.name,
@@ -75,7 +73,7 @@ def summarise(session: Session) -> Summary:
         target=session.target,
         sparsity=session.sparsity,
         metric=session.metric.name,
-        validation=validation if validation is not None and math.isfinite(validation) else None,
+        validation=last.validation if last else None,
         dense_metric=_found(session.dense, "metric", "value"),
         pruned_metric=_found(session.pruned, "metric", "value"),
         bytes_packed=_found(session.pruned, "counts", "bytes_compressed"),
@@ -153,10 +151,10 @@ class Keeper(threading.Thread):
 
 
 def _found(plain: Any, *path: str | int) -> Any:
-    """What lies at a path of plain values; None where there is nothing (or no number)."""
+    """The number at a path of plain values (a word where it is not finite); None where there is none."""
     for step in path:
         try:
             plain = plain[step]
         except (KeyError, IndexError, TypeError):
             return None
-    return plain if isinstance(plain, int | float) else None
+    return plain if isinstance(plain, int | float) or plain in ("nan", "inf", "-inf") else None

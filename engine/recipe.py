@@ -7,11 +7,24 @@ one of the keys is itself the name of an entry (`target: {sparsity: 0.9}`, `mode
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 SCHEMA = 1
+RuntimeName = Literal[
+    "all",
+    "tensorflow",
+    "tensorflow_xla",
+    "tensorflow_sparse",
+    "numpy",
+    "scipy",
+    "litert",
+    "litert_2",
+    "litert_sparse",
+    "litert_int8",
+    "onnx",
+]
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -63,7 +76,8 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
 
     latency: Latency | None = Latency()
     runtimes: Annotated[
-        tuple[str, ...], msgspec.Meta(description="runtimes to time it in, as engine.runtimes names")
+        tuple[Annotated[RuntimeName, msgspec.Meta(title="runtime")], ...],
+        msgspec.Meta(description="runtimes to time it in, as engine.runtimes names; all: every one that is here"),
     ] = ()
     dense_control: Annotated[bool, msgspec.Meta(description="train the same model unpruned, as long, to compare")] = (
         True

@@ -7,7 +7,7 @@ import math
 import re
 import types
 from collections.abc import Mapping
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -189,6 +189,16 @@ class _Reader:
             return _BAD if any(p is _BAD for p in parts) else tuple(p for p in parts if p.name != "none")
         if kind:
             return self.part(kind, value, path)
+        if get_origin(hint) is Annotated and get_origin(get_args(hint)[0]) in (tuple, dict):
+            hint = get_args(hint)[0]
+        if get_origin(hint) is tuple and isinstance(value, list):
+            made = [self.field(get_args(hint)[0], v, (*path, i)) for i, v in enumerate(value)]
+            return _BAD if any(v is _BAD for v in made) else tuple(made)
+        if get_origin(hint) is dict and isinstance(value, dict):
+            found = {k: self.field(get_args(hint)[1], v, (*path, k)) for k, v in value.items()}
+            return _BAD if any(v is _BAD for v in found.values()) else found
+        if named := _names(hint):
+            return value if value in named[1] else self.problem(path, _unknown(named[0], str(value), named[1]))
         options = [a for a in get_args(hint) if a is not types.NoneType] if _is_union(hint) else [hint]
         if _is_union(hint) and value is None:
             return None
@@ -241,7 +251,7 @@ class _Reader:
     def param(self, param: Param, value: Any, path: Path) -> Any:
         """One parameter, checked for type, bounds and choices."""
         checked = check_param(param, value)
-        return checked if not isinstance(checked, Wrong) else self.problem(path, checked.message)
+        return checked if not isinstance(checked, Wrong) else self.problem((*path, *checked.at), checked.message)
 
     # ---- sweeps ----------------------------------------------------------------------------------------------------
 
@@ -261,9 +271,10 @@ class _Reader:
 
 
 class Wrong(msgspec.Struct, frozen=True):
-    """What is wrong with a value, in words."""
+    """What is wrong with a value, in words; `at` is its place within a list or mapping."""
 
     message: str
+    at: Path = ()
 
 
 def check_param(param: Param, value: Any) -> Any:
@@ -277,13 +288,13 @@ def check_param(param: Param, value: Any) -> Any:
             return Wrong(f"expected {_WORDS[param.type]}, got {_said(value)}")
         one = msgspec.structs.replace(param, type=param.type[:-1], optional=False, default=msgspec.UNSET)
         items = [check_param(one, v) for v in value]
-        return next((w for w in items if isinstance(w, Wrong)), tuple(items))
+        return next((Wrong(w.message, (i,)) for i, w in enumerate(items) if isinstance(w, Wrong)), tuple(items))
     if param.type == "map":
         if not isinstance(value, Mapping):
             return Wrong(f"expected {_WORDS['map']}, got {_said(value)}")
         one = msgspec.structs.replace(param, type="float", optional=False, default=msgspec.UNSET)
         pairs = {str(k): check_param(one, v) for k, v in value.items()}
-        return next((w for w in pairs.values() if isinstance(w, Wrong)), pairs)
+        return next((Wrong(w.message, (k,)) for k, w in pairs.items() if isinstance(w, Wrong)), pairs)
     good = {
         "int": isinstance(value, int) and not isinstance(value, bool),
         "float": isinstance(value, int | float) and not isinstance(value, bool),
@@ -337,6 +348,14 @@ def _part_kind(hint: Any) -> catalog.Kind | None:
                 kind: catalog.Kind = meta.extra["kind"]
                 return kind
     return None
+
+
+def _names(hint: Any) -> tuple[str, tuple[str, ...]] | None:
+    """What a value names, and all the names there are; None where any value may stand."""
+    if get_origin(hint) is not Annotated or get_origin(get_args(hint)[0]) is not Literal:
+        return None
+    title = next((m.title for m in hint.__metadata__ if isinstance(m, msgspec.Meta) and m.title), "name")
+    return title, get_args(get_args(hint)[0])
 
 
 def _is_union(hint: Any) -> bool:

@@ -36,7 +36,7 @@ def name(run: Listed) -> str:
 
 def metric(run: Listed) -> float | None:
     """Its main metric: on test data where that was measured, else on validation data."""
-    return run.summary.validation if run.summary.pruned_metric is None else run.summary.pruned_metric
+    return n.known(run.summary.validation if run.summary.pruned_metric is None else run.summary.pruned_metric)
 
 
 def chosen(runs: Sequence[Listed], *, words: str, sort: str) -> list[Listed]:
@@ -62,9 +62,8 @@ def row(run: Listed, width: int) -> Line:
     """One session."""
     summary = run.summary
     when = time.strftime("%d %b %H:%M", time.localtime(summary.created)) if summary.created else ""
-    change = None
-    if metric(run) is not None and summary.dense_metric is not None and summary.pruned_metric is not None:
-        change = summary.pruned_metric - summary.dense_metric
+    dense, pruned = n.known(summary.dense_metric), n.known(summary.pruned_metric)
+    change = None if dense is None or pruned is None else pruned - dense
     out = line(
         (f" {left(when, 12)} ", "quiet"),
         left(middle(name(run), _name_width(width)), _name_width(width)),

@@ -13,6 +13,7 @@ _FILE, _SHARE, _COUNT = click.Path(path_type=Path), click.FloatRange(0, 1), clic
 _DATA = click.option(
     "--data", metavar="DATA", help="A .npz file, a folder of images, or a data set's name (digits, mnist, ...)."
 )
+_FORCE = click.option("--force", is_flag=True, help="Write over a file that is there already.")
 
 
 @main.command(short_help="Remove units of a MODEL physically.")
@@ -33,6 +34,7 @@ _DATA = click.option(
     "--round-to", type=click.IntRange(1), default=1, show_default=True, help="Layers keep a multiple of this many."
 )
 @click.option("--interpolate", is_flag=True, help="Mend the layers that read, without labels (needs --data).")
+@_FORCE
 @_DATA
 def shrink(**given: Any) -> None:
     """Remove units of a MODEL physically, with all that is coupled to them."""
@@ -50,6 +52,7 @@ def shrink(**given: Any) -> None:
     "--epochs", type=click.IntRange(0), default=3, show_default=True, help="Epochs of fine-tuning in each trial."
 )
 @click.option("-o", "--output", type=_FILE, help="Also copy the result here (.keras).")
+@_FORCE
 @_RUNS
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
 @click.pass_obj
@@ -77,6 +80,7 @@ def measure(**given: Any) -> None:
 )
 @click.option("-o", "--output", type=_FILE, help="File or folder; default: the run's exports, or beside the model.")
 @_DATA
+@_FORCE
 @_RUNS
 @click.pass_obj
 def export(group_runs: Path | None, /, runs: Path | None, **given: Any) -> None:
@@ -87,6 +91,7 @@ def export(group_runs: Path | None, /, runs: Path | None, **given: Any) -> None:
 @main.command(short_help="Make an ordinary Keras file of a PACKED one.")
 @click.argument("packed", type=_FILE)
 @click.option("-o", "--output", type=_FILE, help="Default: the same name with .keras.")
+@_FORCE
 def unpack(**given: Any) -> None:
     """Make an ordinary Keras file of a PACKED one, bit by bit the same weights."""
     _do("models", "unpack", **given)

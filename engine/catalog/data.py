@@ -115,7 +115,7 @@ ENTRIES = (
             Param(
                 name="task",
                 type="str",
-                doc="what y is: classes, or real values to regress; auto: real-valued y is regression",
+                doc="what y is: classes, or real values; auto: real-valued y is regression, but for 0.0 and 1.0",
                 default="auto",
                 choices=("auto", "classification", "regression"),
             ),

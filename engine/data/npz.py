@@ -102,18 +102,32 @@ def _scaled(x: Array) -> Array:
 
 
 def _targets(ys: list[Array], task: str, where: str) -> tuple[list[Array], int, tuple[str, ...]]:
-    real = ys[0].dtype.kind == "f" and not _one_hot(ys[0])
+    real = ys[0].dtype.kind == "f" and not _one_hot(ys[0]) and not _yes_or_no(ys)
     if task == "regression" or (task == "auto" and real):
         if ys[0].dtype.kind not in "fiub":
             raise DataError("the targets are no numbers", where=where, todo="Use task: classification")
         return [y.reshape(len(y), -1) for y in ys], 0, ()
-    ys = [y.argmax(axis=1) if _one_hot(ys[0]) else y.ravel() for y in ys]
+    one_hot = _one_hot(ys[0])
+    if not one_hot and ys[0].size != len(ys[0]):
+        raise DataError(
+            f"y has shape {ys[0].shape}: several values for each example, and they are no one-hot rows",
+            where=where,
+            todo="Give one class for each example, or use task: regression",
+        )
+    ys = [y.argmax(axis=1) if one_hot else y.ravel() for y in ys]
     found = np.unique(np.concatenate(ys))
+    if len(found) == 1:
+        raise DataError(f"all examples are of one class, {found[0]}", where=where, todo="Give examples of two or more")
     unseen = np.setdiff1d(found, ys[0])
     if len(unseen):
         raise DataError(f"classes without a training example: {', '.join(map(str, unseen[:5]))}", where=where)
     names = () if np.array_equal(found, np.arange(len(found))) else tuple(map(str, found))
     return [np.searchsorted(found, y) for y in ys], len(found), names
+
+
+def _yes_or_no(ys: list[Array]) -> bool:
+    """True for what a sigmoid is trained with: one value for each example, 0.0 or 1.0."""
+    return all(y.size == len(y) and bool(np.isin(y, (0, 1)).all()) for y in ys)
 
 
 def _one_hot(y: Array) -> bool:

@@ -18,6 +18,7 @@ import numpy as np
 from engine.errors import ModelError, UnknownName
 from engine.exporting import litert
 from engine.exporting.packing import load_packed, save_packed
+from engine.measurement.measuring import example_inputs
 
 if TYPE_CHECKING:
     import keras
@@ -90,15 +91,9 @@ def _open_packed(path: Path, model: keras.Model, custom_objects: dict[str, Any] 
     loaded = load_packed(path, custom_objects=custom_objects)
     for before, after in zip(model.weights, loaded.weights, strict=True):
         a, b = np.asarray(before.numpy()), np.asarray(after.numpy())
-        # Equal numbers and equal bits, but for the sign of zeros (packing.py says when).
-        if a.dtype != b.dtype or not np.array_equal(_plain(a), _plain(b)):
+        if a.dtype != b.dtype or a.shape != b.shape or a.tobytes() != b.tobytes():
             raise ModelError("the packed weight does not come back as it was", where=str(before.path))
     return "prune-tui", _keras_run(loaded)
-
-
-def _plain(array: Array) -> Array:
-    unsigned = np.where(array == 0, np.zeros((), array.dtype), array)
-    return np.ascontiguousarray(unsigned).reshape(-1).view("u1")
 
 
 def _keras_run(model: keras.Model) -> Run:
@@ -134,8 +129,7 @@ def _write_onnx(model: keras.Model, path: Path, examples: Iterable[Any]) -> None
             todo="Install prune-tui[onnx]",
         )
     first = next(iter(examples), None)
-    if first is not None:
-        model(first, training=False)  # Keras exports only what was called once
+    model(example_inputs(model, None, 1) if first is None else first, training=False)  # Keras exports what was called
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         # Keras patches tf2onnx for NumPy 2 and meets NumPy's own word on it.
         warnings.filterwarnings("ignore", message="In the future `np.object`", category=FutureWarning)

@@ -76,8 +76,8 @@ def convert(
             if len(getattr(model, "inputs", None) or ()) == 1:
                 return made(one_row=True)
         except Exception as second:
-            raise _refused(second) from second
-        raise _refused(first) from first
+            raise _refused(model, second) from second
+        raise _refused(model, first) from first
 
 
 def interpreter(content: bytes, *, threads: int = 1) -> Any:
@@ -116,13 +116,20 @@ def runner(
         ModelError: when the interpreter refuses the model.
     """
     engine = interpreter(content, threads=threads)
-    try:
-        for detail in engine.get_input_details():
-            if rows != 1:
-                engine.resize_tensor_input(detail["index"], [rows, *detail["shape"][1:]])
-        engine.allocate_tensors()
-    except (RuntimeError, ValueError) as error:
-        raise ModelError(f"LiteRT does not run the model ({str(error).splitlines()[0]})") from error
+    shapes = {d["index"]: [rows, *d["shape"][1:]] if rows != 1 else [*d["shape"]] for d in engine.get_input_details()}
+    # Sizes that the model leaves open (sequences) are known when inputs come.
+    is_open = any((np.asarray(d["shape_signature"])[1:] < 0).any() for d in engine.get_input_details())
+
+    def ready() -> None:
+        try:
+            for index, shape in shapes.items():
+                engine.resize_tensor_input(index, shape)
+            engine.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"LiteRT does not run the model ({str(error).splitlines()[0]})") from error
+
+    if not is_open:
+        ready()
     signature = engine.get_signature_runner()
     inputs = {name: (d["index"], d["dtype"]) for name, d in signature.get_input_details().items()}
     outputs = {name: d["index"] for name, d in signature.get_output_details().items()}
@@ -130,8 +137,13 @@ def runner(
     places = [outputs[name] for name in sorted(outputs, key=_natural)]
 
     def run(x: Any) -> list[Array]:
-        for (place, dtype), value in zip(feeds, flat(x), strict=True):
-            engine.set_tensor(place, np.asarray(value, dtype))
+        values = [np.asarray(value, dtype) for (_, dtype), value in zip(feeds, flat(x), strict=True)]
+        given = {place: [*value.shape] for (place, _), value in zip(feeds, values, strict=True)}
+        if is_open and given != shapes:
+            shapes.update(given)
+            ready()
+        for (place, _), value in zip(feeds, values, strict=True):
+            engine.set_tensor(place, value)
         engine.invoke()
         return [engine.get_tensor(place) for place in places]
 
@@ -159,7 +171,17 @@ def flat(x: Any) -> list[Any]:
     return list(x) if isinstance(x, list | tuple) else [x]
 
 
-def _refused(error: Exception) -> ModelError:
+def half_types(model: keras.Model) -> list[str]:
+    """The 16-bit types that layers of the model compute in."""
+    return sorted({"float16", "bfloat16"} & {str(layer.compute_dtype) for layer in model._flatten_layers()})
+
+
+def _refused(model: keras.Model, error: Exception) -> ModelError:
+    if halves := half_types(model):
+        return ModelError(
+            f"the model computes in {' and '.join(halves)}, and LiteRT cannot",
+            todo="Give its layers the dtype float32 (its weights stay), or export to onnx, savedmodel or keras",
+        )
     said = (str(error).strip() or type(error).__name__).splitlines()[0]
     return ModelError(
         f"LiteRT's converter does not take the model ({said[:160]})", todo="Its log may say which operation"

@@ -6,9 +6,8 @@ r"""The packed format: one file with an architecture and all its weights, bit by
     streams              one after the other
     check      4 bytes   CRC-32 of all before
 
-Negative zeros are kept while they are few. Where they are many they are what a mask left of negative weights; their
-signs would cost a bit for every pruned weight and mean nothing, so they are written as plain zeros, and `Packed` counts
-them.
+Every bit is kept, the sign of a zero and the payload of a NaN included. Many negative zeros are what a product with a
+mask left of negative weights (the engine's own masks leave none); their signs cost bytes, so `Packed` counts them.
 
 A group is `[type, arrays, planes]`: each array `[number, positions, kept, shape, stream]`, each stream `[coder, bytes
 raw, bytes coded]`. The arrays of a group share the byte planes of their values: all of one type where each stream's own
@@ -40,8 +39,6 @@ MAGIC = b"\x89PRUNE1\n"
 SMALL = 512
 """Arrays below this many entries share a group: a stream of their own would cost more than it saves."""
 _LARGE = 1 << 20
-FEW = 64
-"""Up to one negative zero in so many zeros is kept as it is."""
 _MOST_JSON = 1 << 28
 # What every Keras configuration says. Part of the format: never change it, only add a new magic.
 _DICTIONARY = (
@@ -80,12 +77,12 @@ class Packed:
     Attributes:
         content: the file's bytes.
         ideal: bytes of an ideal coding of its weights (`coding.ideal_size`), to judge the file by.
-        unsigned: how many negative zeros were written as zeros.
+        negative_zeros: how many zeros carry a sign, which costs bytes and mostly means nothing.
     """
 
     content: bytes
     ideal: float
-    unsigned: int
+    negative_zeros: int
 
 
 def pack(model: keras.Model) -> Packed:
@@ -95,8 +92,7 @@ def pack(model: keras.Model) -> Packed:
         ModelError: when the model holds state that is no weight (a vocabulary), or cannot say its configuration.
     """
     config = _config(model)
-    given = [np.asarray(w.numpy()) for w in model.weights]
-    arrays = [_without_negative_zeros(a) for a in given]
+    arrays = [np.asarray(w.numpy()) for w in model.weights]
     places = [place(a) for a in arrays]
     groups: list[Any] = []
     content: list[bytes] = []
@@ -112,8 +108,8 @@ def pack(model: keras.Model) -> Packed:
     squeezed = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zdict=_DICTIONARY)
     description = squeezed.compress(text) + squeezed.flush()
     body = b"".join([MAGIC, struct.pack("<II", len(description), len(text)), description, *content])
-    unsigned = sum(int(np.count_nonzero(a.view("u1") != b.view("u1"))) for a, b in _changed(given, arrays))
-    return Packed(body + struct.pack("<I", zlib.crc32(body)), sum(_ideals(arrays)), unsigned)
+    negative = sum(map(_negative_zeros, arrays))
+    return Packed(body + struct.pack("<I", zlib.crc32(body)), sum(_ideals(arrays)), negative)
 
 
 def save_packed(model: keras.Model, path: str | Path) -> Packed:
@@ -143,7 +139,7 @@ def load_packed(path: str | Path, *, custom_objects: dict[str, Any] | None = Non
     try:
         described, at = _describe(content)
         config, groups = described["config"], [_Group(group) for group in described["groups"]]
-    except (ValueError, KeyError, TypeError, IndexError, struct.error) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, struct.error) as error:
         raise DataError(f"the packed file's description makes no sense ({error})", where=str(path)) from error
     except DataError as error:
         raise DataError(error.what, where=str(path), todo=error.todo) from error
@@ -185,18 +181,9 @@ def _config(model: keras.Model) -> Any:
     return config
 
 
-def _without_negative_zeros(array: Array) -> Array:
-    if not np.issubdtype(array.dtype, np.floating) and array.dtype.kind != "V":
-        return array
-    zeros = array == 0
-    negative = zeros & np.signbit(array)
-    if np.count_nonzero(negative) * FEW <= np.count_nonzero(zeros):
-        return array
-    return np.where(negative, np.zeros((), array.dtype), array)
-
-
-def _changed(before: list[Array], after: list[Array]) -> list[tuple[Array, Array]]:
-    return [(np.atleast_1d(a), np.atleast_1d(b)) for a, b in zip(before, after, strict=True) if a is not b]
+def _negative_zeros(array: Array) -> int:
+    real = np.issubdtype(array.dtype, np.floating) or array.dtype.kind == "V"
+    return int(np.count_nonzero((array == 0) & np.signbit(array))) if real else 0
 
 
 def _ideals(arrays: list[Array]) -> Iterator[float]:
@@ -301,7 +288,10 @@ def _describe(content: bytes) -> tuple[dict[str, Any], int]:
 def _dtype(name: str) -> np.dtype[Any]:
     import ml_dtypes
 
-    return np.dtype(getattr(ml_dtypes, name, name))
+    found = np.dtype(getattr(ml_dtypes, name, name))
+    if found.name != name or found.hasobject:
+        raise ValueError("weights of an unknown type")
+    return found
 
 
 def _fill(model: keras.Model, groups: list[_Group], content: bytes, at: int) -> None:
@@ -309,8 +299,9 @@ def _fill(model: keras.Model, groups: list[_Group], content: bytes, at: int) -> 
     shapes = {i: shape for group in groups for i, shape in group.shapes.items()}
     if len(weights) != len(shapes):
         raise DataError(f"the file has {len(shapes)} weights, its architecture {len(weights)}")
+    types = {i: group.dtype for group in groups for i in group.shapes}
     for i, weight in enumerate(weights):
-        if shapes.get(i) != tuple(weight.shape):
+        if shapes.get(i) != tuple(weight.shape) or types[i] != np.asarray(weight.numpy()).dtype:
             raise DataError(f"the weight {weight.path} does not fit its architecture")
     for group in groups:
         for i, array in group.arrays(content, at).items():

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import lzma
 import os
 import shutil
 import statistics
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
-from engine.errors import ModelError
+from engine.errors import DataError, ModelError, PruneError
 from engine.exporting import litert
 from engine.exporting.advice import advice
 from engine.exporting.formats import Format, Run, get_format
 from engine.exporting.packing import Packed
 from engine.exporting.values import Check, ExportReport
+from engine.heads import final_activation
 from engine.measurement.answers import batches
+from engine.measurement.differences import largest_difference
+from engine.measurement.judging import judge
 from engine.measurement.measuring import example_inputs
 from engine.measurement.timing import interleaved
 
@@ -51,8 +56,8 @@ def export(
 
     Raises:
         UnknownName: for an unknown format.
-        ModelError: when the model cannot be written so, or the artefact does not answer as its source does. Nothing is
-            left behind then.
+        ModelError: when the model cannot be written so, or the artefact does not answer as its source does; or the path
+            is a folder that holds other things than a SavedModel. Nothing is left behind then.
         DataError: full int8 without data.
     """
     chosen, path = get_format(format, path), Path(path)
@@ -60,11 +65,18 @@ def export(
         raise ModelError(
             f"the model {model.name!r} is not built, so it has no weights yet", todo="Call it on one batch first"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+    if path.is_dir() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
+        raise ModelError("there is a folder with other things in it", where=str(path), todo="Take another name")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        holder = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise ModelError(f"nothing can be written there ({error.strerror})", where=str(path)) from error
+    with holder as folder:
         fresh = Path(folder) / f"artefact{chosen.suffix}"
-        written = chosen.write(model, fresh, _examples(model, data))
-        loader, run = chosen.open(fresh, model, custom_objects)
+        with _in_words(chosen):
+            written = chosen.write(model, fresh, _examples(model, data))
+            loader, run = chosen.open(fresh, model, custom_objects)
         check = _check(model, chosen, loader, run, data)
         size = _size(fresh)
         report = ExportReport(
@@ -76,10 +88,13 @@ def export(
             xz_bytes=_xz(model),
             ideal_bytes=round(written.ideal) if isinstance(written, Packed) else None,
         )
-        report = _timed(report, model, chosen, fresh)
+        report = _timed(report, model, chosen, fresh, data)
         notes = [*advice(model, report)]
-        if isinstance(written, Packed) and written.unsigned:
-            notes.append(f"{written.unsigned:,} negative zeros, left by a mask, were written as zeros.")
+        if isinstance(written, Packed) and written.negative_zeros:
+            notes.append(
+                f"{written.negative_zeros:,} zeros are negative, as a product with a mask leaves them; their signs are "
+                "kept and cost bytes. Add 0.0 to those weights to be rid of them."
+            )
         _replace(fresh, path)
     return msgspec.structs.replace(report, notes=tuple(notes))
 
@@ -96,54 +111,92 @@ def _check(model: keras.Model, chosen: Format, loader: str, run: Run, data: Any)
         if seen >= CHECKED:
             break
         seen += len(litert.flat(x)[0])
-        wanted = [np.asarray(t) for t in keras.tree.flatten(model(x, training=False))]
-        answer = _row_by_row(run, x) if chosen.one_row else run(x)
+        wanted = [np.asarray(t) for t in keras.tree.flatten(_called(model, x))]
+        with _in_words(chosen):
+            answer = _row_by_row(run, x) if chosen.one_row else run(x)
         if len(answer) != len(wanted) or any(a.shape != w.shape for a, w in zip(answer, wanted, strict=True)):
             raise ModelError(f"the {chosen.name} artefact answers in other shapes than its source")
         for a, w in zip(answer, wanted, strict=True):
-            # Where both are infinite or no number alike there is no difference; where only one is, it is infinite.
-            same = (a == w) | (np.isnan(a.astype("f8")) & np.isnan(w.astype("f8")))
-            apart = np.where(same, 0.0, np.abs(a.astype("f8") - np.where(same, 0, w)))
-            worst = max(worst, float(np.max(np.nan_to_num(np.where(same, 0.0, apart), nan=np.inf), initial=0.0)))
+            worst = max(worst, largest_difference(w, a))
             scale = max(scale, float(np.max(np.abs(w[np.isfinite(w.astype("f8"))]), initial=0.0)))
         several = len(wanted) > 1
         before.append(wanted[0])
         after.append(answer[0])
         if y is not None and not several and not isinstance(y, dict | list | tuple):
             labels.append(np.asarray(y))
-    allowed = None if chosen.tolerance is None else chosen.tolerance * max(1.0, scale)
+    tolerance = _tolerance(model, chosen)
+    allowed = None if tolerance is None else tolerance * max(1.0, scale)
     if not np.isfinite(worst) or (allowed is not None and worst > allowed):
         raise ModelError(
             f"the {chosen.name} artefact does not answer as its source does (largest difference {worst:.3g}, allowed "
             f"{allowed if allowed is not None else float('inf'):.3g})"
         )
-    agreement = accuracy_before = accuracy_after = None
-    one, two = np.concatenate(before), np.concatenate(after)
-    if not several and one.ndim > 1 and one.shape[-1] > 1:
-        agreement = float(np.mean(one.argmax(-1) == two.argmax(-1)))
-        truth = np.concatenate(labels) if labels else None
-        if truth is not None and truth.shape == one.shape:
-            truth = truth.argmax(-1)
-        if truth is not None and truth.size == one.argmax(-1).size:
-            accuracy_before = float(np.mean(one.argmax(-1).reshape(-1) == truth.reshape(-1)))
-            accuracy_after = float(np.mean(two.argmax(-1).reshape(-1) == truth.reshape(-1)))
+    agreement, accuracy_before, accuracy_after = (None,) * 3 if several else _judged(model, before, after, labels)
     return Check(
         loader=loader,
         inputs="data" if data is not None else "random inputs",
         samples=seen,
         difference=worst,
         scale=scale,
-        tolerance=chosen.tolerance,
+        tolerance=tolerance,
         agreement=agreement,
         accuracy_before=accuracy_before,
         accuracy_after=accuracy_after,
     )
 
 
-def _timed(report: ExportReport, model: keras.Model, chosen: Format, fresh: Path) -> ExportReport:
+def _tolerance(model: keras.Model, chosen: Format) -> float | None:
+    """The format's own; ten roundings of the coarsest type where the source itself computes in 16 bits."""
+    halves = litert.half_types(model)
+    if not chosen.tolerance or not halves:
+        return chosen.tolerance
+    return 10 * 2.0 ** (-8 if "bfloat16" in halves else -11)
+
+
+@contextlib.contextmanager
+def _in_words(chosen: Format) -> Iterator[None]:
+    try:
+        yield
+    except PruneError:
+        raise
+    except OSError as error:
+        raise ModelError(f"the {chosen.name} artefact cannot be written ({error.strerror or error})") from error
+    except Exception as error:  # exporters and runtimes raise anything for a model that they do not take
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"the format {chosen.name} does not take this model ({said[:200]})") from error
+
+
+def _called(model: keras.Model, x: Any) -> Any:
+    try:
+        return model(x, training=False)
+    except Exception as error:  # Keras and TensorFlow raise anything for inputs that a model is not made for
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(f"the model does not take this data: {said}", todo="Give x as it was trained on") from error
+
+
+def _judged(
+    model: keras.Model, before: list[Array], after: list[Array], labels: list[Array]
+) -> tuple[float | None, float | None, float | None]:
+    """Agreement of the classes, the source's accuracy and the artefact's; None for what there is not."""
+    one, two = np.concatenate(before), np.concatenate(after)
+    truth = np.concatenate(labels) if labels else None
+    if one.ndim < 2 or not one.size:
+        return None, None, None
+    how = judge(model, final_activation(model), one, truth, None, whole=lambda: labels)
+    was, now = how.classes(one), how.classes(two)
+    if was is None or now is None:
+        return None, None, None
+    agreement = float(np.mean(was == now))
+    true = None if truth is None else how.truth(truth, one)
+    if true is None:
+        return agreement, None, None
+    return agreement, float(np.mean(was.ravel() == true.ravel())), float(np.mean(now.ravel() == true.ravel()))
+
+
+def _timed(report: ExportReport, model: keras.Model, chosen: Format, fresh: Path, data: Any) -> ExportReport:
     if chosen.suffix != ".tflite":
         return report
-    names, one = litert.input_names(model), example_inputs(model, None, 1)
+    names, one = litert.input_names(model), example_inputs(model, data, 1)
     sparse = litert.runner(fresh.read_bytes(), names=names)
     calls = {"this": lambda: sparse(one)}
     if "sparse" in chosen.name:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from engine.errors import PruneError
+from engine.heads import final_activation
 from engine.interpolation.deciding import by_budget, by_error
 from engine.interpolation.folding import Fit, Folder
 from engine.interpolation.gathering import Array, Gathered, Gram, Halves, Triangle
@@ -258,22 +259,17 @@ def agreement_of(one: keras.Model, other: keras.Model, x: Any, *, batch_size: in
     def both(batch: Any) -> Any:
         return one(batch, training=False), other(batch, training=False)
 
+    middle = 0.5 if final_activation(one) == "sigmoid" else 0.0  # of a probability, or of a logit
     same = total = 0
     for batch in inputs_of(x, rows=batch_size or rows_for(one))():
         first, second = both(tf.nest.map_structure(tf.convert_to_tensor, batch))
         if not tf.is_tensor(first) or len(first.shape) < 2:
             return None
         a, b = first.numpy(), second.numpy()
-        classes = (a.argmax(-1), b.argmax(-1)) if a.shape[-1] > 1 else (a > _middle(one), b > _middle(one))
+        classes = (a.argmax(-1), b.argmax(-1)) if a.shape[-1] > 1 else (a > middle, b > middle)
         same += int(np.sum(classes[0] == classes[1]))
         total += int(np.size(classes[0]))
     return same / total if total else None
-
-
-def _middle(model: keras.Model) -> float:
-    """Where one output turns from one class to the other: 0.5 after a sigmoid, 0 for a logit."""
-    last: Any = model.layers[-1]
-    return 0.5 if getattr(getattr(last, "activation", None), "__name__", "") == "sigmoid" else 0.0
 
 
 def _is_x(value: Any) -> bool:

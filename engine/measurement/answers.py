@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.errors import DataError
-from engine.measurement.values import Direction, Value, finite
+from engine.errors import DataError, UnknownName
+from engine.events import Number, number
+from engine.heads import Final, final_of
+from engine.measurement.judging import Judge, judge
+from engine.measurement.values import Direction, Value
 
 if TYPE_CHECKING:
     import keras
 
 Array = np.ndarray[Any, Any]
 ROWS = 256
+_MOST_SHAPES = 8
+"""Batches of so many shapes get a trace each; for more, one trace with sizes left open is made."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +40,7 @@ class Answers:
     """
 
     metric: Value | None
-    loss: float | None
+    loss: Number | None
     top5: float | None
     predicted: Array | None
     labels: Array | None
@@ -49,19 +56,32 @@ def batches(data: Any, rows: int = ROWS) -> Iterator[tuple[Any, Any]]:
         rows: how many rows of arrays go into a batch.
 
     Raises:
-        DataError: when it is none of these.
+        DataError: when it is none of these, is not batched, has no end, or x and y differ in length.
     """
     if hasattr(data, "element_spec"):
+        if int(data.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
+            raise DataError("the dataset has no end", todo="Give it one: dataset.take(batches)")
         for element in data:
             parts = element if isinstance(element, tuple) else (element,)
+            if any(len(part.shape) == 0 for part in _leaves(parts[-1]) if hasattr(part, "shape")):
+                raise DataError("the dataset is not batched", todo="Pass dataset.batch(64)")
             yield _numpy(parts[0]), _numpy(parts[1]) if len(parts) > 1 else None
+        return
+    if not isinstance(data, tuple | list | dict) and hasattr(data, "__getitem__") and not hasattr(data, "shape"):
+        for i in range(len(data)):  # a keras.utils.PyDataset
+            one: Any = data[i]
+            element = one if isinstance(one, tuple) else (one,)
+            yield _numpy(element[0]), _numpy(element[1]) if len(element) > 1 else None
         return
     if not isinstance(data, tuple) or not 1 <= len(data) <= 3:
         raise DataError(
             "data is neither (x, y) arrays nor a tf.data.Dataset", todo="Pass engine.measure(model, (x, y))"
         )
-    x, y = data[0], data[1] if len(data) > 1 else None
-    count = len(next(iter(_leaves(x))))
+    x, y = (_plain(part) for part in (data[0], data[1] if len(data) > 1 else None))
+    counts = [len(a) for part in (x, y) if part is not None for a in _leaves(part)]
+    count = counts[0]
+    if len(set(counts)) > 1:
+        raise DataError(f"x and y differ in length: {', '.join(map(str, counts))} rows", todo="Give a row an example")
     for start in range(0, count, rows):
         cut = _cutter(slice(start, start + rows))
         yield _map(cut, x), None if y is None else _map(cut, y)
@@ -81,10 +101,9 @@ def answer(
         direction: `max` or `min`; None derives it: errors, losses and divergences are better small.
     """
     import keras
-    import tensorflow as tf
 
-    forward = _compiled(model)
-    task: _Task | None = None
+    forward = _Forward(model)
+    task: Judge | None = None
     meter: Any = None
     predicted: list[Array] = []
     labels: list[Array] = []
@@ -92,24 +111,23 @@ def answer(
     skipped: list[str] = []
     for x, y in batches(data):
         out = forward(x)
-        outputs = out if isinstance(out, tf.Tensor) else None
         rows = len(next(iter(_leaves(x))))
         total += rows
-        if outputs is None:
-            if "outputs" not in str(skipped):
+        if len(out) != 1:
+            if not skipped:
                 skipped.append("metrics: the model has several outputs; metrics are taken for one output only")
             continue
+        values = _as_rows(out[0])
         if task is None:
-            task = _task(model, outputs.numpy(), y, loss)
+            task = judge(model, forward.final, values, y, loss, whole=functools.partial(_all_labels, data))
             if y is not None:
                 meter = _meter(keras, metric, task)
-        values = outputs.numpy()
         classes = task.classes(values)
         if classes is not None:
             predicted.append(classes)
         if y is None:
             continue
-        truth = task.truth(y)
+        truth = task.truth(y, values)
         if truth is not None and classes is not None:
             labels.append(truth.reshape(classes.shape))
             if task.count >= 10:
@@ -118,24 +136,25 @@ def answer(
         if meter is not None:
             meter.update_state(task.fitted(y, values), values)
         total_loss += float(np.mean(task.loss(task.fitted(y, values), values))) * rows
-    if task is None or total == 0:
+    if total == 0:
+        raise DataError("the data holds no example")
+    if task is None:
         return Answers(None, None, None, None, None, total, tuple(skipped))
-    truth_all = np.concatenate(labels) if labels else None
-    classes_all = np.concatenate(predicted) if predicted else None
+    truth_all, classes_all = _together(labels), _together(predicted)
     value = None
     if metric in (None, "accuracy", "acc") and classes_all is not None and truth_all is not None:
-        value = Value(name="accuracy", direction="max", value=finite(float(np.mean(classes_all == truth_all))))
+        value = Value(name="accuracy", direction="max", value=number(float(np.mean(classes_all == truth_all))))
     elif meter is not None:
         value = Value(
             name=str(meter.name),
             direction=direction or _direction(str(meter.name)),
-            value=finite(float(np.asarray(meter.result()))),
+            value=number(float(np.asarray(meter.result()))),
         )
     has_labels = meter is not None
     return Answers(
         metric=value,
-        loss=finite(total_loss / total) if has_labels else None,
-        top5=finite(hits / truth_all.size) if truth_all is not None and task.count >= 10 else None,
+        loss=number(total_loss / total) if has_labels else None,
+        top5=hits / truth_all.size if truth_all is not None and task.count >= 10 else None,
         predicted=classes_all,
         labels=truth_all,
         samples=total,
@@ -143,80 +162,21 @@ def answer(
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Task:
-    """How outputs and labels belong together. count: classes; 1: one yes-or-no output; 0: plain numbers."""
-
-    count: int
-    threshold: float
-    one_hot: bool
-    loss: Callable[[Any, Any], Any]
-
-    def classes(self, outputs: Array) -> Array | None:
-        if self.count == 0:
-            return None
-        if self.count == 1:
-            return (outputs[..., 0] > self.threshold).astype("int64")
-        return np.asarray(outputs.argmax(axis=-1))
-
-    def truth(self, y: Any) -> Array | None:
-        if self.count == 0:
-            return None
-        return np.asarray(y).argmax(axis=-1) if self.one_hot else np.asarray(y).astype("int64")
-
-    def fitted(self, y: Any, outputs: Array) -> Array:
-        y = np.asarray(y)
-        if self.count > 1:
-            return np.asarray(y if self.one_hot else y.reshape(outputs.shape[:-1]))
-        return np.asarray(y.reshape(outputs.shape) if y.size == outputs.size else y)
-
-
-def _task(model: keras.Model, outputs: Array, y: Any, loss: Any) -> _Task:
-    import keras
-
-    y = None if y is None else np.asarray(y)
-    width = outputs.shape[-1] if outputs.ndim > 1 else 1
-    one_hot = (
-        y is not None
-        and width > 1
-        and y.shape == outputs.shape
-        and bool(np.all((y == 0) | (y == 1)))
-        and bool(np.all(y.sum(axis=-1) == 1))
-    )
-    whole = y is not None and (y.dtype.kind in "iub" or bool(np.all(y == np.round(y))))
-    sparse = whole and not one_hot and y is not None and width > 1 and y.size * width == outputs.size
-    binary = whole and y is not None and width == 1 and y.size == outputs.size and bool(np.all((y == 0) | (y == 1)))
-    probabilities = bool(np.all((outputs >= 0) & (outputs <= 1)))
-    sums_to_one = width > 1 and probabilities and bool(np.allclose(outputs.sum(axis=-1), 1, atol=1e-3))
-    if y is None:
-        count = width if width > 1 else 0
-    else:
-        count = width if one_hot or sparse else 1 if binary and outputs.ndim > 1 else 0
-    chosen = loss if loss is not None else getattr(model, "loss", None)
-    if chosen is not None and not isinstance(chosen, dict | list | tuple):
-        function = keras.losses.get(chosen)
-    elif count > 1 and one_hot:
-        function = keras.losses.CategoricalCrossentropy(from_logits=not sums_to_one)
-    elif count > 1:
-        function = keras.losses.SparseCategoricalCrossentropy(from_logits=not sums_to_one)
-    elif count == 1:
-        function = keras.losses.BinaryCrossentropy(from_logits=not probabilities)
-    else:
-        function = keras.losses.MeanSquaredError()
-    return _Task(count, 0.5 if probabilities else 0.0, one_hot, function)
-
-
-def _meter(keras: Any, metric: Any, task: _Task) -> Any:
+def _meter(keras: Any, metric: Any, task: Judge) -> Any:
     if isinstance(metric, keras.metrics.Metric):
         metric.reset_state()
         return metric
-    name = metric if isinstance(metric, str) else ("accuracy" if task.count else "mean_squared_error")
+    name = metric if isinstance(metric, str) else task.metric
     if name in ("accuracy", "acc"):
         if task.count == 1:
             return keras.metrics.BinaryAccuracy(name="accuracy", threshold=task.threshold)
         kind = keras.metrics.CategoricalAccuracy if task.one_hot else keras.metrics.SparseCategoricalAccuracy
         return kind(name="accuracy")
-    found = keras.metrics.get(name)
+    try:
+        found = keras.metrics.get(name)
+    except ValueError:
+        known = [n for n in dir(keras.metrics) if n.islower() and not n.startswith("_")]
+        raise UnknownName("metric", str(name), ["accuracy", *known]) from None
     return found if isinstance(found, keras.metrics.Metric) else keras.metrics.MeanMetricWrapper(found, name=name)
 
 
@@ -225,22 +185,73 @@ def _direction(name: str) -> Direction:
     return "min" if any(word in name for word in small) or name in ("mse", "mae", "mape", "msle") else "max"
 
 
-def _compiled(model: keras.Model) -> Callable[[Any], Any]:
-    """The model's inference, traced once a batch size: the last batch may be smaller."""
-    import tensorflow as tf
+class _Forward:
+    """The model's inference, traced once for each shape of batch (the last may be smaller).
 
-    function: Any = tf.function(lambda x: model(x, training=False))
-    traced: dict[Any, Any] = {}
+    Attributes:
+        final: the activation that the first output ends in, once it was called.
+    """
 
-    def run(x: Any) -> Any:
+    def __init__(self, model: keras.Model) -> None:
+        import tensorflow as tf
+
+        self._function: Any = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+        self._traced: dict[Any, Any] = {}
+        self.final: Final = "linear"
+
+    def __call__(self, x: Any) -> list[Array]:
+        """The outputs, 16-bit floats widened."""
+        import tensorflow as tf
+
         tensors = _map(tf.convert_to_tensor, x)
         flat = tf.nest.flatten(tensors)
         kind = tuple((tuple(t.shape), t.dtype) for t in flat)
-        if kind not in traced:
-            traced[kind] = function.get_concrete_function(tensors)
-        return traced[kind](*flat)
+        try:
+            if kind not in self._traced and len(self._traced) < _MOST_SHAPES:
+                self._traced[kind] = self._function.get_concrete_function(tensors)
+                self.final = final_of(self._traced[kind].graph.outputs[0])
+            out = self._traced[kind](*flat) if kind in self._traced else self._function(tensors)
+        except Exception as error:  # Keras and TensorFlow raise anything for inputs that a model is not made for
+            said = _said(error)
+            shapes = ", ".join(f"{tuple(t.shape)} {t.dtype.name}" for t in flat)
+            raise DataError(
+                f"the model does not take this data ({shapes}): {said}",
+                todo="Give x as the model was trained on it; a tf.data.Dataset has to be batched",
+            ) from error
+        return [_wide(t.numpy()) for t in tf.nest.flatten(out)]
 
-    return run
+
+def _said(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    found = re.search(r"^\s*\w+Error: (.+)$", text, re.MULTILINE) if text.startswith("in user code") else None
+    return found[1] if found else text.splitlines()[0]
+
+
+def _plain(part: Any) -> Any:
+    """Plain lists of numbers as an array; lists of arrays are several inputs, and stay."""
+    several = isinstance(part, list | tuple) and all(hasattr(p, "shape") for p in part)
+    return np.asarray(part) if isinstance(part, list | tuple) and not several else part
+
+
+def _wide(array: Array) -> Array:
+    narrow = array.dtype.itemsize < 4 and array.dtype.kind not in "iub"
+    return array.astype("float32") if narrow else array
+
+
+def _as_rows(outputs: Array) -> Array:
+    return outputs[:, None] if outputs.ndim == 1 else outputs
+
+
+def _together(parts: list[Array]) -> Array | None:
+    if not parts:
+        return None
+    if len({p.shape[1:] for p in parts}) > 1:  # sequences of another length in each batch
+        parts = [p.reshape(-1) for p in parts]
+    return np.concatenate(parts)
+
+
+def _all_labels(data: Any) -> Iterator[Array]:
+    return (np.asarray(y) for _, y in batches(data) if y is not None)
 
 
 def _cutter(part: slice) -> Callable[[Any], Array]:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.errors import ModelError
+from engine.errors import ModelError, UnknownName
+from engine.events import Number, number
 from engine.exporting import litert
 from engine.exporting.formats import FORMATS
 from engine.measurement.chain import chain, numpy_dense, scipy_csr, tf_sparse
+from engine.measurement.differences import largest_difference
 from engine.measurement.measuring import example_inputs, threads, timed_call
 from engine.measurement.timing import Call, interleaved, summary
 from engine.measurement.values import RuntimeRow
@@ -65,7 +67,13 @@ def runtimes(
     Returns:
         A row for each, in the order of `RUNTIMES`; a runtime that is not installed or does not take the model says so
         in `missing`.
+
+    Raises:
+        UnknownName: one of `only` is none of `RUNTIMES`.
     """
+    for name in only or ():
+        if name not in RUNTIMES:
+            raise UnknownName("runtime", name, RUNTIMES)
     x = example_inputs(model, data, batch_size)
     wanted = _answers(model(x, training=False))
     ready: dict[str, Entry] = {}
@@ -177,7 +185,8 @@ def _answers(outputs: Any) -> list[Array]:
     return [np.asarray(t) for t in keras.tree.flatten(outputs)]
 
 
-def _difference(wanted: list[Array], given: list[Array]) -> float | None:
+def _difference(wanted: list[Array], given: list[Array]) -> Number | None:
     if [w.shape for w in wanted] != [g.shape for g in given]:
         return None
-    return max((float(np.max(np.abs(w - g), initial=0.0)) for w, g in zip(wanted, given, strict=True)), default=0.0)
+    apart = [largest_difference(w, g) for w, g in zip(wanted, given, strict=True)]
+    return number(max(apart, default=0.0))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from engine.errors import ModelError
+from engine.errors import ModelError, PruneError
 from engine.measurement.answers import Answers, answer, batches
 from engine.measurement.comparison import compare
 from engine.measurement.counting import count
@@ -54,6 +54,9 @@ def measure(
 
     Raises:
         ModelError: when the model has no weights because it was never built.
+        DataError: data and model do not go together.
+        UnknownName: Keras knows no such loss or metric.
+        PruneError: a batch size below 1.
     """
     pair = [model] if reference is None else [model, reference]
     for each in pair:
@@ -61,6 +64,9 @@ def measure(
             raise ModelError(
                 f"the model {each.name!r} is not built, so it has no weights yet", todo="Call it on one batch first"
             )
+    for size in batch_sizes:
+        if size < 1:
+            raise PruneError(f"a batch of {size} rows cannot be timed", todo="Give batch sizes from 1 on")
     skipped: list[str] = []
     found = [_measure_alone(each, data, loss, metric, direction) for each in pair]
     with process_peak() as process, device_peak() as device:
@@ -121,18 +127,22 @@ def example_inputs(model: keras.Model, data: Any, rows: int) -> Any:
         return _each(lambda a: np.resize(a, (rows, *np.shape(a)[1:])), x)
     specs = getattr(model, "inputs", None)
     if not specs or any(n is None for spec in specs for n in spec.shape[1:]):
-        raise ModelError("its inputs have no fixed shape", todo="Pass data, so that real inputs can be timed")
-    rng = np.random.default_rng(0)
-    drawn = [
-        rng.standard_normal((rows, *spec.shape[1:])).astype(spec.dtype)
-        if "float" in str(spec.dtype)
-        else np.zeros((rows, *spec.shape[1:]), spec.dtype)
-        for spec in specs
-    ]
+        raise ModelError("its inputs have no fixed shape", todo="Pass data, so that there are real inputs")
+    drawn = [_drawn((rows, *spec.shape[1:]), str(spec.dtype)) for spec in specs]
     structure = getattr(model, "_inputs_struct", None)
     if isinstance(structure, dict):
         return dict(zip(sorted(structure), drawn, strict=True))  # Keras sorts the keys of a dict
     return drawn[0] if len(drawn) == 1 else drawn
+
+
+def _drawn(shape: tuple[int, ...], dtype: str) -> Any:
+    if dtype == "string":
+        return np.full(shape, "", object)
+    if "float" not in dtype:
+        return np.zeros(shape, dtype)
+    import ml_dtypes
+
+    return np.random.default_rng(0).standard_normal(shape).astype(getattr(ml_dtypes, dtype, dtype))
 
 
 def threads() -> int:

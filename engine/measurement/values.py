@@ -1,15 +1,16 @@
 """What a measurement says, as plain values: no TensorFlow, no NumPy, ready for YAML and JSON.
 
-A number that could not be measured, or that is not finite, is None: neither format has a NaN. Every part that was left
-out is named in `Measurement.skipped` with its reason.
+A number that could not be measured is None, and every part that was left out is named in `Measurement.skipped` with
+its reason. A number that is not finite is one of the words `nan`, `inf`, `-inf`, as on the wire: JSON has no NaN.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import msgspec
+
+from engine.events import Number
 
 Direction = Literal["max", "min"]
 
@@ -20,12 +21,12 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: what it is (`accuracy`, `mean_squared_error`).
         direction: whether more (`max`) or less (`min`) is better.
-        value: the number, or None where it is not finite.
+        value: the number.
     """
 
     name: str
     direction: Direction
-    value: float | None
+    value: Number
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,7 +206,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
     metric: Value | None = None
     top5: float | None = None
-    loss: float | None = None
+    loss: Number | None = None
     samples: int = 0
     flops: int | None = None
     effective_flops: int | None = None
@@ -247,7 +248,7 @@ class RuntimeRow(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     threads: int = 1
     latency: Latency | None = None
-    difference: float | None = None
+    difference: Number | None = None
     bytes: int | None = None
     missing: str = ""
 
@@ -288,8 +289,3 @@ class LayerChoice(msgspec.Struct, frozen=True, kw_only=True):
     milliseconds: dict[str, float]
     best: str
     speedup: float
-
-
-def finite(value: float | None) -> float | None:
-    """The number, or None where it is missing, NaN or infinite."""
-    return float(value) if value is not None and math.isfinite(value) else None

@@ -80,9 +80,18 @@ def _check(model: keras.Model, input_shape: tuple[int, ...], classes: int, where
             where=where,
             todo="Choose the data it was made for",
         )
-    if model.outputs[0].shape[-1] != classes:
+    made = tuple(model.outputs[0].shape[1:])
+    if len(made) != 1:
         raise ModelError(
-            f"it has {model.outputs[0].shape[-1]} outputs, the data needs {classes}",
+            f"its output has shape {made} for each example, and a recipe needs a row of classes or values",
             where=where,
-            todo="Choose the data it was made for",
+            todo="Use the library",
+        )
+    # One unit can tell two classes apart: a probability, or a logit.
+    if made[0] != classes and (made[0], classes) != (1, 2):
+        raise ModelError(
+            f"it has {made[0]} output{'' if made[0] == 1 else 's'}, the data needs {classes}",
+            where=where,
+            todo="Choose the data it was made for"
+            + ("; where whole numbers are no classes, write task: regression" if made[0] == 1 else ""),
         )

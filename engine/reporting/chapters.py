@@ -9,6 +9,7 @@ from typing import Any
 from engine.events import as_float
 from engine.reporting.blocks import Block, Code, Heading, Plot, Series, Table, Words
 from engine.reporting.numbers import bytes_of, count, milliseconds, number, ratio, share
+from engine.reporting.results import results
 from engine.session import Session
 
 
@@ -19,7 +20,7 @@ def chapter(session: Session) -> Iterator[Block]:
     yield from _comparison(session)
     yield from _course(session)
     yield from _layers(session)
-    yield from _tables(session)
+    yield from results(session)
     yield from _repeat(session)
 
 
@@ -31,7 +32,8 @@ def _what(session: Session) -> Iterator[Block]:
     if words:
         yield Words(words)
     if session.state != "done":
-        yield Words(f"This run is not done: {session.state}. {session.words}".strip(), warning=True)
+        told = [f"This run is not done: {session.state}.", session.words, session.where, session.todo]
+        yield Words(" ".join(t if t.endswith(".") else f"{t}." for t in told if t), warning=True)
     for warning in session.warnings:
         yield Words(warning, warning=True)
 
@@ -195,24 +197,6 @@ def _layers(session: Session) -> Iterator[Block]:
         for layer in session.layers
     )
     yield Table(("kernel", "shape", "weights", "kept", "sparsity", "units kept"), rows, "Layer by layer")
-
-
-def _tables(session: Session) -> Iterator[Block]:
-    runtimes = session.results.get("runtimes")
-    if isinstance(runtimes, list):
-        rows = tuple(
-            (
-                str(r.get("title", "")),
-                str(r.get("threads", "")),
-                milliseconds(_deep(r, "latency", "median")),
-                ratio(_deep(r, "latency", "speedup")),
-                number(r.get("difference")),
-                str(r.get("missing", "")),
-            )
-            for r in runtimes
-            if isinstance(r, dict)
-        )
-        yield Table(("runtime", "threads", "ms", "of TensorFlow", "difference", "why not"), rows, "Runtimes")
 
 
 def _repeat(session: Session) -> Iterator[Block]:

@@ -80,8 +80,9 @@ def _element(block: Block) -> str:
         case Heading(text, level):
             return f"<h{level}>{escape(text)}</h{level}>"
         case Words(text, warning):
-            kind = ' class="warning"' if warning else ""
-            return f"<p{kind}>{escape(text)}</p>"
+            if warning:
+                return f'<p class="warning"><strong>Warning:</strong> {escape(text)}</p>'
+            return f"<p>{escape(text)}</p>"
         case Table(head, rows, caption):
             said = f"<caption>{escape(caption)}</caption>" if caption else ""
             top = "".join(f"<th>{escape(c)}</th>" for c in head)

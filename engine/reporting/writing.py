@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from engine.events import as_float
 from engine.files import write_atomically
 from engine.reporting.blocks import Block, Heading, Plot, Series, Table, Words
 from engine.reporting.chapters import chapter
-from engine.reporting.numbers import bytes_of, count, number, ratio, share
+from engine.reporting.numbers import NONE, bytes_of, count, finite, number, ratio, share
 from engine.reporting.pages import html, markdown
 from engine.session import Session
 
@@ -66,12 +67,23 @@ def write_report(sessions: Sequence[str | Path | Session], path: str | Path, *, 
 
 def _overview(sessions: Sequence[Session]) -> Iterator[Block]:
     metric = sessions[0].metric.name
-    head = ("run", "seed", "sparsity", f"{metric}, test", "dense control", "not zero", "packed", "measured speed-up")
+    head = (
+        "run",
+        "seed",
+        "state",
+        "sparsity",
+        f"{metric}, test",
+        "dense control",
+        "not zero",
+        "packed",
+        "measured speed-up",
+    )
     rows = tuple(
         (
             s.name,
             str(s.recipe.get("seed", "")),
-            share(s.sparsity),
+            s.state,
+            share(s.sparsity) if s.counts.weights or s.counts.units else NONE,
             number(_metric(s.pruned)),
             number(_metric(s.dense)),
             count((s.pruned.get("counts") or {}).get("nonzero")),
@@ -84,7 +96,9 @@ def _overview(sessions: Sequence[Session]) -> Iterator[Block]:
     groups: dict[str, list[Session]] = {}
     for s in sessions:
         groups.setdefault(_but_seed(s.recipe), []).append(s)
-    repeated = [g for g in groups.values() if len(g) > 1]
+    # The same seed run again is the same number again: its last run counts.
+    seeds = [list({s.recipe.get("seed"): s for s in g}.values()) for g in groups.values()]
+    repeated = [g for g in seeds if len(g) > 1]
     if repeated:
         yield Table(
             ("recipe", "seeds", f"{metric}, mean", "standard deviation"),
@@ -106,7 +120,7 @@ def _plots(sessions: Sequence[Session], metric: str) -> Iterator[Plot]:
 
     def series(value: Any) -> tuple[Series, ...]:
         return tuple(
-            Series(name, tuple((s.sparsity, v) for s in group if (v := value(s)) is not None))
+            Series(name, tuple((s.sparsity, v) for s in group if (v := finite(value(s))) is not None))
             for name, group in families.items()
         )
 
@@ -117,9 +131,10 @@ def _plots(sessions: Sequence[Session], metric: str) -> Iterator[Plot]:
 
 
 def _spread(group: Sequence[Session]) -> tuple[str, ...]:
+    # A run that was not measured has no number; one that came to NaN has one, and makes the mean so.
     values = [v for s in group if (v := _metric(s.pruned)) is not None]
     mean = statistics.fmean(values) if values else None
-    deviation = statistics.stdev(values) if len(values) > 1 else None
+    deviation = statistics.stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else None
     return group[0].name, str(len(group)), number(mean), number(deviation)
 
 

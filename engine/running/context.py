@@ -19,11 +19,14 @@ from engine.events import (
     LayersSeen,
     LayerState,
     MasksChanged,
+    Measured,
     Noted,
     Number,
     Phase,
     PhaseBegan,
     Progress,
+    Result,
+    worded,
 )
 from engine.keys import variable_keys
 from engine.layout import Kernel, kernels
@@ -85,6 +88,10 @@ class Run:
         """Sends a durable event; counted, so that a checkpoint knows what the journal holds."""
         if isinstance(event, EpochEnded):
             self.told.append(event)
+        elif isinstance(event, Measured):
+            event = msgspec.structs.replace(event, values=worded(event.values))
+        elif isinstance(event, Result):
+            event = msgspec.structs.replace(event, value=worded(event.value))
         told = self._emit(event)
         self.seq = told if isinstance(told, int) else self.seq + 1
 
@@ -126,7 +133,7 @@ class Run:
         """Makes this the model of the run; the masks of the one before do not come along."""
         self.model, self.masks, self._evaluation, self._sparsity = model, None, None, None
         self._protected, self.compiled, self.probe = None, None, None
-        self.task = task_of(model, classes=self.data.classes)
+        self.task = task_of(model, classes=self.data.classes, targets=self.data.outputs)
         self.optimizer = None
 
     def fresh_model(self) -> Any:

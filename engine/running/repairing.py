@@ -38,18 +38,18 @@ def _distillation(run: Run, settings: Any) -> Any:
     if not settings.distillation:
         return None
     from engine.repairs.fine_tune import soft_cross_entropy
-    from engine.running.task import ends_in_probabilities
 
-    if run.dense is None or run.data.classes == 0 or ends_in_probabilities(run.dense):
+    logits = run.task.logits
+    if run.dense is None or logits is None:
         raise PruneError(
-            "distillation needs a dense model that puts out logits of classes",
+            "distillation needs a dense model that tells classes apart",
             where="prune.repair.distillation",
             todo="Leave distillation at 0 for this model",
         )
 
     def soft(x: Any, _y: Any, outputs: Any) -> Any:
         teacher = keras.ops.stop_gradient(run.dense(x, training=False))
-        losses = soft_cross_entropy(teacher, outputs, temperature=settings.temperature)
+        losses = soft_cross_entropy(logits(teacher), logits(outputs), temperature=settings.temperature)
         return settings.distillation * keras.ops.mean(losses)
 
     return soft

@@ -125,7 +125,7 @@ def interpolate_units(run: Run, *, samples: int) -> None:
     for layer, reason in skipped.items():
         run.note(f"{layer} is not interpolated: {reason}", warning=True)
     agreement = agreement_of(run.dense, run.model, run.data.x_val)
-    if agreement is not None:
+    if agreement is not None and run.data.classes:
         run.say(Result(name="agreement", value=agreement))
         run.note(f"predicts the same class as the dense model on {agreement:.1%} of the validation inputs")
 

@@ -14,8 +14,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-_FINAL = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
-_THROUGH = {"Identity", "Cast"}
 Hook = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
 
@@ -61,19 +59,6 @@ def weights_of(model: keras.Model) -> list[keras.Variable]:
 def floating(variable: Any) -> bool:
     """Whether a variable holds floating-point numbers."""
     return "float" in str(variable.dtype)
-
-
-def logits_of(output: Any) -> tuple[str, Any]:
-    """The tensor before a final softmax or sigmoid, and which it was (`softmax`, `sigmoid`, or `linear` for none).
-
-    It is read off the graph, so it works for functional, sequential and subclassed models, and wherever the activation
-    is written (an argument, a layer, a plain op).
-    """
-    tensor = output
-    while tensor.op.type in _THROUGH:
-        tensor = tensor.op.inputs[0]
-    final = _FINAL.get(tensor.op.type)
-    return ("linear", output) if final is None else (final, tensor.op.inputs[0])
 
 
 @contextmanager

@@ -14,9 +14,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from engine.heads import logits_of
 from engine.keys import layer_keys
 from engine.layout import Array, Kernel, kernels
-from engine.scoring.calling import call, floating, logits_of, weights_of, whole_moments
+from engine.scoring.calling import call, floating, weights_of, whole_moments
 from engine.scoring.losses import Loss, total
 from engine.scoring.samples import Batch
 from engine.scoring.watching import Watch

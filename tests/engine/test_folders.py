@@ -221,7 +221,7 @@ def test_a_summary_tells_what_was_measured() -> None:
     session = session.apply(EpochEnded(epoch=1, phase="training", loss="nan", metric=0.1, validation="nan"))
     told = summarise(session)
     assert (told.dense_metric, told.pruned_metric, told.bytes_packed, told.speedup) == (0.97, 0.95, 7, 1.5)
-    assert (told.name, told.family, told.validation) == ("n", "f", None)
+    assert (told.name, told.family, told.validation) == ("n", "f", "nan")
     assert summarise(Session()).pruned_metric is None
 
 

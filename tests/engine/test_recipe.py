@@ -157,6 +157,29 @@ def test_a_granularity_with_more_digits_than_fit_is_unknown() -> None:
     assert "unknown granularity" in problems(f"name: x\nprune: {{granularity: 'block:{'9' * 5000}x1'}}")[0]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: x\nmeasure: {runtimes: [scipy, lite_rt]}", ":2:29: measure.runtimes.1: unknown runtime 'lite_rt' (did"),
+        (
+            "name: x\nmeasure:\n  runtimes:\n  - scipi",
+            ":4:5: measure.runtimes.0: unknown runtime 'scipi' (did you mean",
+        ),
+        ("name: x\nmeasure: {latency: {batch_sizes: [1, -3]}}", ":2:38: measure.latency.batch_sizes.1: must be at"),
+        ("name: x\nmodel: {name: mlp, hidden: [9, 0]}", ":2:32: model.hidden.1: must be between 1"),
+        ("name: x\nprune: {scope: {name: layer, per_layer: {dense: 1.5}}}", ":2:42: prune.scope.per_layer.dense: must"),
+        ("name: x\nsweep: {seed: 3}", ":2:9: sweep.seed: expected a list, got 3"),
+        (
+            "name: x\nsweep: {measure.runtimes: [[scipi]]}",
+            "sweep.measure.runtimes.0: measure.runtimes.0: unknown runtime",
+        ),
+    ],
+)
+def test_a_wrong_item_is_said_where_it_stands(text: str, said: str) -> None:
+    (found,) = problems(text)
+    assert said in found
+
+
 def test_an_axis_of_a_sweep_holds_something() -> None:
     assert problems("name: x\nsweep: {seed: []}") == ["r.yaml:2:9: sweep.seed: there is nothing in the list"]
 

@@ -245,3 +245,44 @@ def test_a_model_file_is_shrunk_and_measured_beside_the_old(folder: Path, tmp_pa
     assert found["latency"][0]["batch_size"] == 4
     assert found["latency"][0]["speedup"] > 0
     assert 0 <= found["metric"]["value"] <= 1
+
+
+def test_nothing_that_is_there_is_written_over_unasked(folder: Path, tmp_path: Path) -> None:
+    model, other = tmp_path / "m.keras", tmp_path / "m.packed"
+    model.write_bytes((folder / "model.keras").read_bytes())
+    other.write_bytes(b"mine")
+    for words in (
+        ("export", model, "--format", "packed"),
+        ("export", model, "--format", "packed", "-o", other),
+        ("shrink", model, "-o", folder / "model.keras"),
+        ("auto", model, "--data", "digits", "-o", folder / "model.keras"),
+        ("unpack", other, "-o", model),
+    ):
+        told = ask(*words)
+        assert told.exit_code != DONE
+        assert "there is a file of that name already" in told.output, words
+    assert "the file it comes from" in ask("export", model, "--format", "keras").output
+    assert other.read_bytes() == b"mine"
+    told = ask("export", model, "--format", "packed", "--force")
+    assert told.exit_code == DONE, told.output
+    told = ask("export", model, "--format", "packed", "-o", tmp_path / "not" / "yet" / "m.packed")
+    assert told.exit_code == DONE, told.output
+    assert (tmp_path / "not" / "yet" / "m.packed").read_bytes() == other.read_bytes()
+    assert ask("unpack", other, "--force").exit_code == DONE
+    assert (
+        "there is no export format named 'onx'" in ask("export", folder, "--format", "packed", "--format", "onx").output
+    )
+
+
+def test_a_model_that_answers_no_number_is_measured_in_words(tmp_path: Path) -> None:
+    import keras
+
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    model.layers[-1].kernel.assign(np.full((64, 10), np.nan))
+    model.save(tmp_path / "m.keras")
+    words = ("measure", tmp_path / "m.keras", "--data", "digits", "--batch", "1")
+    found = json.loads(ask(*words, "--json").output, parse_constant=pytest.fail)
+    assert found["loss"] == "nan"
+    told = ask(*words)
+    assert told.exit_code == DONE, told.output
+    assert "nan" in told.output

@@ -90,8 +90,8 @@ def completion(*, shell: str) -> int:
     return 0
 
 
-def _short(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+def _short(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, int | float) else str(value or "")
 
 
 def _print(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool) -> int:

@@ -41,8 +41,10 @@ def shrink(
     round_to: int,
     interpolate: bool,
     data: str | None,
+    force: bool,
 ) -> int:
     """Scores units, chooses, removes; prints what changed, layer by layer."""
+    _free(output, force=force)
     if output.suffix != ".keras":
         raise ModelError(f"the smaller model is a .keras file, not {output.name!r}", todo="Give -o small.keras")
     if interpolate and data is None:
@@ -96,6 +98,7 @@ def auto(
     output: Path | None,
     runs: Path | None,
     as_json: bool,
+    force: bool,
 ) -> int:
     """Builds the recipe of a search and follows its run."""
     import asyncio
@@ -105,11 +108,14 @@ def auto(
 
     if not model.expanduser().is_file():
         raise ModelError("there is no such file", where=str(model), todo=_SAVED)
+    if output is not None:
+        _free(output, force=force)  # said now, not after the search
     if Path(data).suffix and not Path(data).expanduser().exists():
         raise DataError("there is no such file", where=data, todo="Give a .npz file, a folder of images, or digits")
     recipe = auto_recipe(model, data, max_drop=max_drop, aim=aim, epochs=epochs)
     code, folder = asyncio.run(started(lambda client: client.start_run(recipe, runs), as_json=as_json))
     if output is not None and code == 0:
+        output.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / "model.keras", output)
     return code
 
@@ -134,9 +140,9 @@ def measure(
     console = Console(soft_wrap=True)
     table = Table("", "", box=None, pad_edge=False, show_header=False)
     if plain.get("metric"):
-        table.add_row(f"test {plain['metric']['name']}", f"{plain['metric']['value']:.4f}")
+        table.add_row(f"test {plain['metric']['name']}", _metric(plain["metric"]["value"]))
     for key, value in (*plain.items(), *plain["counts"].items()):
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
             table.add_row(_WORDS.get(key, key.replace("_", " ")), _said(value))
     for row in plain["latency"]:
         speed = "" if row["speedup"] is None else f"   {row['speedup']:.2f}x the speed"
@@ -149,14 +155,17 @@ def measure(
     return 0
 
 
-def export(*, source: str, formats: tuple[str, ...], output: Path | None, data: str | None, runs: Path | None) -> int:
-    """Writes each format and says what to expect of it."""
+def export(
+    *, source: str, formats: tuple[str, ...], output: Path | None, data: str | None, runs: Path | None, force: bool
+) -> int:
+    """Writes each format and says what to expect of it; only what lies in a run's own exports is replaced unasked."""
     from engine import folders
 
     path = Path(source)
     if path.suffix != ".keras":
         folder = folders.find(source, runs=runs)
         path, target = folder / "model.keras", folder / "exports"
+        force = force or output is None
     else:
         target = path.parent
     console = Console()
@@ -164,13 +173,16 @@ def export(*, source: str, formats: tuple[str, ...], output: Path | None, data: 
         from engine.exporting.formats import get_format
         from engine.exporting.writing import export as write
 
-        model, pair = _load(path), _test(data)
+        places = {}
         for name in formats:
             chosen = get_format(name, path)
             kind = "" if chosen.name in chosen.suffix or chosen.name in _PLAIN else f".{chosen.name}"
             file = f"{path.stem}{kind}{chosen.suffix}"
             whole = output is not None and output.suffix and len(formats) == 1
-            place = output if output is not None and whole else (output or target) / file
+            place = places[name] = output if output is not None and whole else (output or target) / file
+            _free(place, force=force, source=path)
+        model, pair = _load(path), _test(data)
+        for name, place in places.items():
             report = write(model, place, format=name, data=pair)
             console.print(f"{report.path}   {report.bytes:,} bytes", highlight=False, soft_wrap=True)
             for note in report.notes:
@@ -178,7 +190,7 @@ def export(*, source: str, formats: tuple[str, ...], output: Path | None, data: 
     return 0
 
 
-def unpack(*, packed: Path, output: Path | None) -> int:
+def unpack(*, packed: Path, output: Path | None, force: bool) -> int:
     """Loads a packed file and saves it as Keras does."""
     if not packed.is_file():
         raise ModelError("there is no such file", where=str(packed), todo="Give a file that `export` has packed")
@@ -186,15 +198,27 @@ def unpack(*, packed: Path, output: Path | None) -> int:
         from engine.exporting.packing import load_packed
 
         target = output or packed.with_suffix(".keras")
-        if output is None and target.exists():
-            raise ModelError("there is a file of that name already", where=str(target), todo="Name another with -o")
+        _free(target, force=force, source=packed)
         _save(load_packed(packed), target)
     print(target)  # noqa: T201 - the last line names the file, for scripts
     return 0
 
 
+def _free(place: Path, *, force: bool, source: Path | None = None) -> None:
+    if source is not None and place.resolve() == source.resolve():
+        raise ModelError("that is the file it comes from", where=str(place), todo="Name another with -o")
+    if place.exists() and not force:
+        raise ModelError(
+            "there is a file of that name already", where=str(place), todo="Name another with -o, or add --force"
+        )
+
+
 def _said(value: str | float) -> str:
     return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _metric(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:.4f}"
 
 
 class _quiet:  # noqa: N801 - used like a function

@@ -124,19 +124,20 @@ def _cell(value: Any) -> str:
 def _at(values: Any, *path: str) -> Any:
     for step in path:
         values = values.get(step) if isinstance(values, dict) else None
-    return None if values in ("nan", "inf", "-inf") else values
+    return values
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+def _number(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, int | float) else str(value or "")
 
 
 def _whole(value: int | None) -> str:
     return "" if value is None else f"{value:,}"
 
 
-def _change(dense: float | None, pruned: float | None) -> str:
-    return "" if dense is None or pruned is None else f"{pruned - dense:+.4f}"
+def _change(dense: Any, pruned: Any) -> str:
+    both = isinstance(dense, int | float) and isinstance(pruned, int | float)
+    return f"{pruned - dense:+.4f}" if both else ""
 
 
 def _ratio(dense: float | None, pruned: float | None) -> str:

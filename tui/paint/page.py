@@ -67,8 +67,9 @@ def _last(last: Summary, width: int, now: float | None) -> list[Line]:
     ]
     if after is not None:
         said += [(f"   {last.metric.replace('_', ' ')} ", "quiet"), (n.metric(after), "accuracy")]
-        if last.dense_metric is not None:
-            said.append((f" ({n.change(after - last.dense_metric)})", "quiet"))
+        reached, dense = n.known(after), n.known(last.dense_metric)
+        if reached is not None and dense is not None:
+            said.append((f" ({n.change(reached - dense)})", "quiet"))
     out: list[Line] = [tuple(said)]
     if length(out[0]) > width:  # the metric below, whole
         out = [tuple(said[:3]), line((" " * 8, ""), *said[3:])]

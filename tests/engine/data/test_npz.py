@@ -63,9 +63,24 @@ def test_targets(y: Any, classes: int, names: tuple[str, ...], tmp_path: Path) -
 
 
 def test_float_labels_may_be_called_classes(tmp_path: Path) -> None:
-    arrays = {"x": np.zeros((10, 2)), "y": np.array([0.0, 1.0] * 5)}
+    arrays = {"x": np.zeros((10, 2)), "y": np.array([0.0, 2.0] * 5)}
     assert load(tmp_path, arrays).classes == 0
     assert load(tmp_path, arrays, task="classification").classes == 2
+
+
+@pytest.mark.parametrize("shape", [(20,), (20, 1)])
+def test_a_column_of_0_and_1_is_two_classes(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    arrays = {"x": np.zeros((20, 2)), "y": np.array([0.0, 1.0] * 10, "float32").reshape(shape)}
+    found = load(tmp_path, arrays)  # what a sigmoid is trained with
+    assert (found.classes, found.y_train.dtype, found.y_train.shape) == (2, np.int32, (12,))
+    assert load(tmp_path, arrays, task="regression").classes == 0
+
+
+def test_labels_that_are_no_classes_are_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="several values for each example"):
+        load(tmp_path, {"x": np.zeros((10, 2)), "y": np.array([[1, 1, 0], [0, 1, 1]] * 5)})
+    with pytest.raises(DataError, match="all examples are of one class, 1"):
+        load(tmp_path, {"x": np.zeros((10, 2)), "y": np.ones(10, int)})
 
 
 @pytest.mark.parametrize(

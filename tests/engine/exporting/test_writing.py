@@ -80,6 +80,8 @@ def test_onnx_or_what_to_install(tmp_path, model, data):
             engine.export(model, tmp_path / "m.onnx", data=data)
     else:
         assert engine.export(model, tmp_path / "m.onnx", data=data).check.agreement == 1.0
+        again = keras.models.clone_model(model)  # never called, and no data to call it on
+        assert engine.export(again, tmp_path / "m.onnx").check.inputs == "random inputs"
 
 
 def test_an_artefact_that_answers_otherwise_is_not_left_behind(tmp_path, model, data, monkeypatch):
@@ -101,6 +103,61 @@ def test_what_lies_there_is_replaced(tmp_path, model):
         report = engine.export(model, tmp_path / "saved", format="savedmodel")
     assert report.check.inputs == "random inputs"
     assert engine.export(model, tmp_path / "saved", format="packed").bytes == (tmp_path / "saved").stat().st_size
+
+
+def test_a_folder_with_other_things_stays(tmp_path, model):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years of work")
+    for name in ("savedmodel", "packed"):
+        with pytest.raises(ModelError, match="a folder with other things in it"):
+            engine.export(model, tmp_path / "mine", format=name)
+    assert os.listdir(tmp_path / "mine") == ["thesis.tex"]
+    with pytest.raises(ModelError, match="nothing can be written there"):
+        engine.export(model, tmp_path / "mine" / "thesis.tex" / "m.keras")
+    assert engine.export(model, tmp_path / "new" / "deep" / "m.keras").bytes > 0
+
+
+def test_sequences_of_any_length_in_litert(tmp_path):
+    model = keras.Sequential(
+        [
+            keras.Input((None, 3)),
+            keras.layers.Conv1D(4, 2),
+            keras.layers.GlobalAveragePooling1D(),
+            keras.layers.Dense(2),
+        ]
+    )
+    x = np.random.default_rng(0).standard_normal((4, 7, 3)).astype("f4")
+    assert engine.export(model, tmp_path / "m.tflite", data=(x,)).check.samples == 4
+    with pytest.raises(ModelError, match="no fixed shape"):
+        engine.export(model, tmp_path / "n.tflite")
+    assert os.listdir(tmp_path) == ["m.tflite"]
+
+
+def test_what_a_format_does_not_take_is_said_and_leaves_nothing(tmp_path):
+    half = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, dtype="mixed_float16")])
+    with pytest.raises(ModelError, match="computes in float16, and LiteRT cannot"):
+        engine.export(half, tmp_path / "m.tflite")
+
+    class Nameless(keras.layers.Dense):  # type: ignore[misc]
+        def get_config(self):
+            raise RuntimeError("I say nothing of myself")
+
+    silent = keras.Sequential([keras.Input((4,)), Nameless(3)])
+    for name in ("keras", "packed"):
+        with pytest.raises(ModelError, match="I say nothing of myself"):
+            engine.export(silent, tmp_path / "m", format=name)
+    with pytest.raises(DataError, match="does not take this data"):
+        engine.export(half, tmp_path / "m.keras", data=(np.zeros((2, 9), "f4"),))
+    assert os.listdir(tmp_path) == []
+    assert engine.export(half, tmp_path / "saved").check.tolerance == pytest.approx(10 / 2**11)
+
+
+def test_yes_or_no_is_compared_by_class(tmp_path):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, activation="sigmoid")])
+    model.layers[0].kernel.assign([[1.0]])
+    x = np.array([[-1.0], [2.0], [0.5], [-3.0]], "f4")
+    check = engine.export(model, tmp_path / "m.tflite", data=(x, np.array([0, 1, 0, 0]))).check
+    assert (check.agreement, check.accuracy_before, check.accuracy_after) == (1.0, 0.75, 0.75)
 
 
 def test_several_inputs_keep_their_order(tmp_path):

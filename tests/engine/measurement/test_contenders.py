@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import keras
 import numpy as np
 import pytest
 
-from engine.errors import ModelError
+from engine.errors import ModelError, UnknownName
 from engine.measurement import runtimes
 from engine.measurement.chain import chain, numpy_dense, scipy_csr, tf_sparse
+from engine.measurement.contenders import RUNTIMES
+from engine.recipe import RuntimeName
 
 
 def mlp() -> keras.Model:
@@ -69,3 +73,9 @@ def test_what_does_not_run_says_why():
     assert [row.name for row in rows] == ["tensorflow", "scipy"]
     assert "no fully connected layer" in rows[1].missing
     assert rows[1].latency is None
+
+
+def test_the_names_of_recipes_are_those_that_are_there():
+    assert set(get_args(RuntimeName)) == {"all", *RUNTIMES}
+    with pytest.raises(UnknownName, match="Did you mean scipy"):
+        runtimes(mlp(), only=["scipi"])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
-from engine.measurement.values import Counts, Measurement, finite
+from engine.events import number
+from engine.measurement.values import Counts, Measurement, Value
 
 
 def counts(parameters: int, nonzero: int) -> Counts:
@@ -34,6 +37,13 @@ def test_compression_is_of_the_reference():
     assert alone.at(1) is None
 
 
-@pytest.mark.parametrize(("given", "kept"), [(1.5, 1.5), (None, None), (float("nan"), None), (float("inf"), None)])
-def test_finite(given, kept):
-    assert finite(given) == kept
+@pytest.mark.parametrize("word", ["nan", "inf", "-inf"])
+def test_what_is_no_number_travels_as_a_word(word):
+    found = Measurement(
+        counts=counts(1, 1), loss=number(float(word)),
+        metric=Value(name="mean_squared_error", direction="min", value=number(float(word))),
+    )  # fmt: skip
+    text = msgspec.json.encode(found)
+    plain = json.loads(text, parse_constant=pytest.fail)
+    assert (plain["loss"], plain["metric"]["value"]) == (word, word)
+    assert msgspec.json.decode(text, type=Measurement) == found

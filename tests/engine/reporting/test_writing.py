@@ -107,12 +107,58 @@ def test_several_runs_get_an_overview_with_mean_and_deviation():
 
 
 def test_an_empty_and_a_failed_session_are_reported_as_what_they_are():
-    page = report([Session(run="r", state="failed", words="out of memory", recipe={"name": "x"})])
-    assert "This run is not done: failed. out of memory" in page
+    failed = Session(
+        run="r",
+        state="failed",
+        words="out of memory",
+        where="step 3",
+        todo="Take a smaller batch",
+        recipe={"name": "x"},
+    )
+    assert "This run is not done: failed. out of memory. step 3. Take a smaller batch." in report([failed])
     odd = msgspec.structs.replace(session(), pruned={"metric": {"value": None}, "latency": [{}]}, dense={})
     assert "gradual" in report([odd])
     with pytest.raises(PruneError, match="no session"):
         report([])
+
+
+def test_what_is_no_number_is_said_and_not_drawn():
+    lost = msgspec.structs.replace(session(1), pruned={**session().pruned, **measured(0.0)})
+    lost.pruned["metric"] = {"name": "accuracy", "direction": "max", "value": "nan"}
+    lost.pruned["loss"] = "inf"
+    for page in (report([session(), lost]), report([session(), lost], format="md"), report([lost, lost])):
+        assert "nan" in page
+        assert "inf" in page
+    assert '="nan' not in report([session(), lost])  # no such place in a picture
+
+
+def test_tables_that_methods_add_are_there():
+    told = msgspec.structs.replace(
+        session(),
+        results={
+            "sweep": [{"seed": 1, "sparsity": 0.25, "accuracy": 0.5}, {"sparsity": 0.5, "accuracy": "nan", "ok": True}],
+            "sensitivity": {
+                "metric": "accuracy", "dense": 0.97, "sparsities": [0.5, 0.9],
+                "table": {"dense/kernel": {"0.5": 0.96, "0.9": 0.31}},
+            },
+            "agreement": 0.875,
+            "histograms": {"dense/kernel": {"counts": [1, 2]}},
+        },
+    )  # fmt: skip
+    page = report([told], format="md")
+    assert "| seed | sparsity | accuracy | ok |" in page
+    assert "| 1 | 25.00 % | 0.5 | - |" in page
+    assert "| - | 50.00 % | nan | yes |" in page
+    assert "| dense/kernel | 0.96 | 0.31 |" in page
+    assert "accuracy with one layer pruned alone (dense 0.97)" in page
+    assert "on 87.50 % of the validation inputs" in page
+    assert report([told]).count("<svg") == report([session()]).count("<svg")  # one point makes no line
+
+
+def test_one_seed_run_twice_is_one_seed():
+    page = report([session(0, 0.95), session(0, 0.93), session(1, 0.91)], format="md")
+    assert "| gradual | 2 | 0.92 | 0.01414 |" in page  # of 0.93 and 0.91
+    assert "Over seeds" not in report([session(0), session(0)], format="md")
 
 
 def test_files(tmp_path):
