@@ -22,4 +22,6 @@ class Mnist:
     def load(self) -> Dataset:
         """The arrays."""
         names = tuple("0123456789")
-        return published(self, "mnist", native=lambda folder: read_idx(folder / NATIVE["mnist"]), classes=10, class_names=names)
+        return published(
+            self, "mnist", native=lambda folder: read_idx(folder / NATIVE["mnist"]), classes=10, class_names=names
+        )

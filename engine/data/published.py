@@ -100,7 +100,7 @@ def cache() -> Path:
 def kept(name: str) -> Path | None:
     """The folder in which a published set lies ready on this machine, by its files' names alone; None where none."""
     for folder in _folders():
-        if (folder / f"{name}.npz").is_file() or (folder / NATIVE.get(name, "")).is_dir() and name in NATIVE:
+        if (folder / f"{name}.npz").is_file() or ((folder / NATIVE.get(name, "")).is_dir() and name in NATIVE):
             return folder
     return None
 

@@ -129,7 +129,7 @@ def _latency(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[
 
 
 def _between(row: Mapping[str, Any]) -> str:
-    """The interval of a speed-up: calls are timed in turns, so it need not be the ratio of the two medians beside it."""
+    """The interval of a speed-up: calls are timed in turns, so it need not be the ratio of those medians."""
     low, high = n.known(row.get("speedup_low")), n.known(row.get("speedup_high"))
     return f" ({low:.1f}-{high:.1f})" if low is not None and high is not None else ""
 
