@@ -101,10 +101,8 @@ def find(run: str | Path, *, runs: str | Path | None = None) -> Path:
         return path.absolute()
     below = runs_folder(runs)
     names = sorted((p.name for p in _folders(below)), reverse=True)
-    if names and str(run) == "last":
-        return below / names[0]
     for name in names:
-        if name == str(run) or name.endswith(f"-{run}"):
+        if (str(run) in ("last", name) or name.endswith(f"-{run}")) and is_run(below / name):
             return below / name
     ends = {re.sub(_STAMP, "", name) for name in names}
     raise UnknownName("run", str(run), ends if near(str(run), ends) else names[:8], where=str(below))

@@ -56,7 +56,7 @@ class PruneApp(App[int]):
         memory: Path | None = None,
     ) -> None:
         super().__init__()
-        for one in theme.THEMES:
+        for one in (*theme.THEMES, theme.PLAIN):
             self.register_theme(one)
         self.runs = runs
         self.desk = Desk(runs, feed_factory)
@@ -66,7 +66,8 @@ class PruneApp(App[int]):
         self.user_keys = self.settings.keys
         self.set_keymap(self.user_keys)
         wanted = self.remembered.get("theme", self.settings.theme)
-        self.theme = wanted if wanted in self.available_themes else theme.DEFAULT
+        known = wanted if wanted in self.available_themes else theme.DEFAULT
+        self.theme = theme.PLAIN.name if self.no_color else known
         self.painted = False
         self.last_resort: threading.Timer | None = None
         self._start = start

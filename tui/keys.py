@@ -72,9 +72,11 @@ KEYS: tuple[Key, ...] = (
         "presets.going", "r", "going", "current run", "Go back to the run that is going (or the last one).", shown=False
     ),
     Key("run.pause", "space", "pause", "pause", "Pause the run, or let it go on."),
-    Key("run.freeze", "f", "freeze", "freeze", "Freeze the picture while data flows, or thaw it."),
     Key("run.stop", "x", "stop", "stop", "Stop the run (asks first); what there is so far is saved."),
-    Key("run.layer", "enter", "layer", "layer", "Look into the layer under the cursor."),
+    Key("run.freeze", "f", "freeze", "freeze", "Freeze the picture while data flows, or thaw it."),
+    Key(
+        "run.resume", "u", "resume", "resume", "Go on with a run that failed or was stopped, from its last checkpoint."
+    ),
     Key(
         "run.next",
         "tab",
@@ -82,6 +84,8 @@ KEYS: tuple[Key, ...] = (
         "panel",
         "Next panel; on a small screen the next one takes the place of this one.",
     ),
+    Key("run.again", "r", "again", "run again", "Run the same recipe once more (when this one has ended)."),
+    Key("run.layer", "enter", "layer", "layer", "Look into the layer under the cursor."),
     Key(
         "run.before", "shift+tab", "next_panel(-1)", "previous panel", "Previous panel.", shown=False, face="shift+tab"
     ),
@@ -131,10 +135,6 @@ KEYS: tuple[Key, ...] = (
         shown=False,
         spare=True,
     ),
-    Key("run.again", "r", "again", "run again", "Run the same recipe once more (when this one has ended)."),
-    Key(
-        "run.resume", "u", "resume", "resume", "Go on with a run that failed or was stopped, from its last checkpoint."
-    ),
     Key("run.back", "escape", "back", "back", "Back to the presets; a run goes on.", face="esc"),
     Key("sessions.open", "enter", "open", "open", "Open the session; one that is still going is followed live."),
     Key("sessions.filter", "slash", "filter", "filter", "Type to narrow the list; Escape shows all again.", face="/"),
@@ -151,7 +151,6 @@ KEYS: tuple[Key, ...] = (
         shown=False,
         spare=True,
     ),
-    Key("sessions.back", "escape", "back", "back", "Back to the presets.", face="esc"),
     Key(
         "sessions.plots",
         "p",
@@ -159,7 +158,10 @@ KEYS: tuple[Key, ...] = (
         "plots",
         "Accuracy, size and speed of the sessions shown, against sparsity.",
     ),
+    Key("sessions.back", "escape", "back", "back", "Back to the presets.", face="esc"),
     Key("configure.change", "enter", "edit", "edit", "Edit the value, or choose from a list."),
+    Key("configure.run", "ctrl+r", "run", "run", "Run the recipe as it stands.", face="^r"),
+    Key("configure.save", "ctrl+s", "save", "save", "Save it as a preset of your own.", face="^s"),
     Key("configure.less", "left,h", "step(-1)", "before", "The choice or number before.", shown=False, face="←"),
     Key("configure.more", "right,l", "step(1)", "change", "The choice or number after.", face="←→"),
     Key(
@@ -171,8 +173,6 @@ KEYS: tuple[Key, ...] = (
         shown=False,
         spare=True,
     ),
-    Key("configure.run", "ctrl+r", "run", "run", "Run the recipe as it stands.", face="^r"),
-    Key("configure.save", "ctrl+s", "save", "save", "Save it as a preset of your own.", face="^s"),
     Key(
         "configure.editor",
         "ctrl+e",

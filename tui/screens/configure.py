@@ -199,7 +199,7 @@ class ConfigureScreen(Screen[None]):
             value = form.read(field, text)
             if isinstance(value, Wrong):
                 return value.message
-            return history.wrong_name(text) if field.path == ("name",) else ""
+            return "write a name" if field.path == ("name",) and not text else ""
 
         def answered(text: str | None) -> None:
             if text is not None:
