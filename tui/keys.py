@@ -203,6 +203,15 @@ KEYS: tuple[Key, ...] = (
         "app.jump", "ctrl+o", "jump", "jump", "A letter at every panel; pressing it goes there.", shown=False, face="^o"
     ),
     Key("app.palette", "ctrl+p", "command_palette", "palette", "Find anything by typing.", shown=False, face="^p"),
+    Key(
+        "app.suspend",
+        "ctrl+z",
+        "suspend_process",
+        "to the shell",
+        "Leave the app waiting and go to the shell; `fg` comes back. Runs go on.",
+        shown=False,
+        face="^z",
+    ),
     Key("app.quit", "q,ctrl+q", "quit", "quit", "Quit; a run that is going can be stopped or left running."),
 )
 

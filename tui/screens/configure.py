@@ -340,8 +340,9 @@ class ConfigureScreen(Screen[None]):
             elif answer == "save":
                 self.action_save()
 
-        ask = Ask(
-            "What you changed is not saved.", ("c", "stay here", ""), ("s", "save it as a preset", "save"),
-            ("l", "leave without it", "leave"),
-        )  # fmt: skip
+        stay, leave = ("c", "stay here", ""), ("l", "leave without it", "leave")
+        if self.values == self.kept:
+            ask = Ask("What you wrote in the editor is not in the form, and not saved.", stay, leave)
+        else:
+            ask = Ask("What you changed is not saved.", stay, ("s", "save it as a preset", "save"), leave)
         self.app.push_screen(ask, answered)

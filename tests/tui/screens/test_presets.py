@@ -157,3 +157,17 @@ async def test_the_palette_has_every_key_of_the_screen(make_app, settle):
         await pilot.pause()
         await pilot.press(*"sessions", "enter")
         await settle(pilot, lambda: getattr(app.screen, "scope", "") == "sessions")
+
+
+async def test_on_a_small_screen_the_filter_and_the_yaml_can_be_reached_from_the_page(make_app, settle, text_of):
+    app = make_app()
+    async with app.run_test(size=(50, 14)) as pilot:
+        await settle(pilot, lambda: app.painted)
+        assert "tab page" in text_of(app)
+        await pilot.press("tab")
+        await settle(pilot, lambda: app.screen.has_class("-page"))
+        assert "schema: 1" not in text_of(app)
+        await pilot.press("y")
+        await settle(pilot, lambda: "schema: 1" in text_of(app))
+        await pilot.press("slash", *"random")
+        await settle(pilot, lambda: not app.screen.has_class("-page") and app.screen.words == "random")
