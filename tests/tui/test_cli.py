@@ -284,6 +284,16 @@ def test_a_result_is_exported_and_unpacked_bit_by_bit(folder: Path, runs: Path, 
         np.testing.assert_array_equal(one, other)
 
 
+def test_the_result_of_a_run_is_shrunk_and_measured_by_the_runs_name(folder: Path, runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "small.keras"
+    assert ask("shrink", "tiny", "-o", out, "--runs", runs).exit_code == DONE
+    words = ("measure", out, "--against", "last", "--runs", runs, "--batch", "4", "--json")
+    assert json.loads(ask(*words).stdout)["reference"] is not None
+    missing = ask("measure", "tine", "--runs", runs)
+    assert missing.exit_code == BAD_INPUT
+    assert "no such file, and no run of that name (did you mean tiny?)" in missing.stderr
+
+
 def test_a_model_file_is_shrunk_and_measured_beside_the_old(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "small.keras"
     told = ask("shrink", folder / "model.keras", "-o", out, "--sparsity", "0.5", "--criterion", "l1_norm")
