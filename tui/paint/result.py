@@ -163,7 +163,7 @@ def _cells(row: tuple[str, str, str, str, str], width: int) -> Line:
     """A row in the width there is; where it is narrow the change is a bare ratio."""
     name, old, new, change, style = row
     narrow = width < 52
-    last = 7 if narrow else 20 if width >= 60 else 14
+    last = 7 if narrow else 21 if width >= 60 else 14
     each = 8 if narrow else 11
     if narrow:  # the unit moves into the name
         change = change.split(" ")[0]
@@ -175,7 +175,7 @@ def _cells(row: tuple[str, str, str, str, str], width: int) -> Line:
         )
         old, new = old.removesuffix(" ms"), new.removesuffix(" ms")
     quiet = "heading" if style == "heading" else "quiet"
-    if length(((change, ""),)) > last:  # the interval goes before the number does
+    if length(((change, ""),)) >= last:  # the interval goes before the number does
         change = change.partition(" (")[0]
     return line(
         (f" {left(name, max(10, width - 2 * each - last - 2))}", quiet),
