@@ -68,9 +68,7 @@ KEYS: tuple[Key, ...] = (
         spare=True,
     ),
     Key("presets.sessions", "s", "sessions", "sessions", "All that was run here."),
-    Key(
-        "presets.going", "r", "going", "current run", "Go back to the run that is going (or the last one).", shown=False
-    ),
+    Key("presets.going", "r", "going", "current run", "Go to the run that is going (or the last one).", shown=False),
     Key("run.pause", "space", "pause", "pause", "Pause the run, or let it go on."),
     Key("run.stop", "x", "stop", "stop", "Stop the run (asks first); what there is so far is saved."),
     Key("run.freeze", "f", "freeze", "freeze", "Freeze the picture while data flows, or thaw it."),

@@ -160,6 +160,16 @@ class History:
                 return summary
         return None
 
+    def newest(self, *, most: int = 8, going: bool = False) -> Path | None:
+        """The newest run among the last `most`; with `going` the newest that still goes on, left by an earlier app."""
+        from engine.folders import is_run
+        from engine.journal import held
+
+        for folder in (self.runs / name for name in self._folders()[:most]):
+            if held(folder) if going else is_run(folder):
+                return folder
+        return None
+
     def alike(self, recipe: Recipe, *, most: int = 40) -> Summary | None:
         """The newest finished run of the same network on the same data, among the last `most`; None where none."""
         import msgspec

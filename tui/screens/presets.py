@@ -136,8 +136,9 @@ class PresetsScreen(Screen[None]):
     def update_top(self) -> None:
         """The first line: the app's name, and how the engine is."""
         width = self.app.size.width
-        going = len(self.app.desk.going)
-        end = line((f"{going} going   " if going else "", "pruned"), (f"{self.app.engine_words} ", "quiet"))
+        going, waiting = len(self.app.desk.going), len(self.app.desk.queue)
+        told = f"{going} going   {f'{waiting} in the queue   ' if waiting else ''}" if going else ""
+        end = line((told, "pruned"), (f"{self.app.engine_words} ", "quiet"))
         for top in self.query("#top").results(Lines):  # none any more while the app is closing
             top.put([spread(line((" prune-tui", "strong")), end, width)])
 
