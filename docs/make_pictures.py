@@ -36,7 +36,8 @@ async def presets(pilot: Pilot[int]) -> None:
     app = pilot.app
     await until(pilot, lambda: getattr(app, "painted", False))
     app.screen.query_one("#list").choose(PRESET)  # type: ignore[attr-defined]
-    await pilot.pause(8)
+    await until(pilot, lambda: "ready" in getattr(app, "engine_words", ""))
+    await settled(pilot)
 
 
 async def running(pilot: Pilot[int]) -> None:

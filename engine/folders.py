@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from engine import journal
-from engine.errors import PruneError, RunnerError, UnknownName
+from engine.errors import PruneError, RunnerError, UnknownName, near
 from engine.events import Finished, Phase
 from engine.keeping import SUMMARY, Summary, save, summarise
 from engine.session import Session
@@ -23,6 +23,7 @@ from engine.session import Session
 VARIABLE = "PRUNE_TUI_RUNS"
 RECIPE, CONTROL, LOG = "recipe.yaml", "control", "worker.log"
 _ENDED = ("done", "stopped", "failed")
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-")
 _summaries = msgspec.json.Decoder(Summary)
 _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)?|[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
@@ -100,12 +101,11 @@ def find(run: str | Path, *, runs: str | Path | None = None) -> Path:
         return path.absolute()
     below = runs_folder(runs)
     names = sorted((p.name for p in _folders(below)), reverse=True)
-    if names and str(run) == "last":
-        return below / names[0]
     for name in names:
-        if name == str(run) or name.endswith(f"-{run}"):
+        if (str(run) in ("last", name) or name.endswith(f"-{run}")) and is_run(below / name):
             return below / name
-    raise UnknownName("run", str(run), names[:8], where=str(below))
+    ends = {re.sub(_STAMP, "", name) for name in names}
+    raise UnknownName("run", str(run), ends if near(str(run), ends) else names[:8], where=str(below))
 
 
 def listed(runs: Path) -> list[Listed]:
@@ -274,7 +274,7 @@ def _listed(path: str) -> Listed | None:
 
 def _unsummarised(folder: Path) -> Summary:
     """Of a run that has just begun, or of a session that came from elsewhere."""
-    name, made = re.sub(r"^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-", "", folder.name), folder.stat().st_mtime
+    name, made = re.sub(_STAMP, "", folder.name), folder.stat().st_mtime
     try:
         told = summarise(Session.load(folder))
     except PruneError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from engine.errors import RecipeError, near
@@ -39,30 +40,31 @@ def paths() -> dict[str, Path]:
     return dict(sorted(found.items(), key=lambda item: place.get(item[0], len(place))))
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long, a folder that may not be looked into
-        return False
-
-
 def read(path: str | Path) -> Document:
     """Reads a recipe file, or a preset by its name.
 
     Raises:
-        RecipeError: there is no such file or preset, or it is not YAML.
+        RecipeError: there is no such file or preset, or it is not YAML. What else is wrong with the text is left in the
+            document's `problems`, so that `recipe_from` can tell all at once.
     """
-    file = Path(path)
-    if not _is_file(file):
+    file, name = Path(path), str(path)
+    if not name:
+        raise RecipeError(["a preset needs a name (`prune-tui presets` lists them)"])
+    if not os.path.isfile(name):  # pathlib's own raises on names too long, and on folders that one may not look into
         known = paths()
-        if str(path) in known:
-            file = known[str(path)]
+        if name in known:
+            file = known[name]
+            name = file.name
+        elif os.path.isdir(name):
+            raise RecipeError([f"{path}: this is a folder; name the recipe's file in it"])
         else:
             close = near(str(path), known)
             hint = f"did you mean {' or '.join(close)}?" if close else "`prune-tui presets` lists the presets"
             raise RecipeError([f"{path}: there is no such file, and no preset of that name ({hint})"])
     try:
         text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError([f"{file}: cannot be read: {error}"]) from None
-    return parse(text, str(path) if str(path).endswith(SUFFIXES) else file.name)
+    except UnicodeDecodeError as error:
+        raise RecipeError([f"{file}: cannot be read: it is not UTF-8 text (see its byte {error.start + 1})"]) from None
+    except OSError as error:
+        raise RecipeError([f"{file}: cannot be read: {error.strerror or error}"]) from None
+    return parse(text, name, lenient=True)

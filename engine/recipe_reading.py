@@ -41,7 +41,8 @@ def recipe_from(document: Document, *, overrides: Mapping[str, Any] | None = Non
     """
     value = document.value
     if not isinstance(value, dict):
-        raise RecipeError([f"{document.where(())}: a recipe is a mapping of keys (name, data, model, train, prune)"])
+        told = f"{document.where(())}: a recipe is a mapping of keys (name, data, model, train, prune)"
+        raise RecipeError([*document.problems, told])
     reader = _Reader(document)
     if overrides:
         value = reader.override(value, overrides)
@@ -95,12 +96,14 @@ def part_to_plain(part: Part, kind: catalog.Kind) -> Any:
 class _Reader:
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.problems: list[str] = []
+        self.problems: list[str] = list(document.problems)
         self.overridden: dict[Path, str] = {}
 
     def problem(self, path: Path, message: str) -> Any:
         key = ".".join(map(str, path))
         source = next((s for p, s in self.overridden.items() if path[: len(p)] == p), None)
+        if source is None and path and path not in self.document.places:  # only an override can have brought it
+            source = next((s for p, s in self.overridden.items() if p[: len(path)] == path), None)
         place = source or self.document.where(path)
         shown = "" if not key or place == f"--set {key}" else f"{key}: "
         self.problems.append(f"{place}: {shown}{message}")

@@ -7,6 +7,7 @@ something else instead of the engine, for tests and benchmarks. It is heard from
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import importlib.util
 import os
@@ -141,6 +142,11 @@ class Worker:
         return CODES[self.journal.session.state]
 
     def _fault(self, error: Exception) -> Finished:
+        if (code := _disk(error)) is not None:
+            begun = (self.folder / "checkpoint").is_dir()
+            go_on = f"then `prune-tui resume {self.folder.name}` goes on" if begun else "then run it again"
+            todo = f"Make room on the disk of {self.folder}, {go_on}; what it had is kept."
+            return Finished(state="failed", words=os.strerror(code).lower(), where=_where(error), todo=todo)
         words = f"{type(error).__name__}: {_first_line(error)}"
         todo = f"This is a fault of the program. The whole of it is in {self.folder / folders.LOG}."
         if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's own
@@ -153,6 +159,13 @@ class Worker:
         recipe = load_recipe(self.folder / folders.RECIPE)
         call = executable(execute)
         call(recipe, self.emit, folder=self.folder, control=self.control, resume=resume)
+
+
+def _disk(error: Exception) -> int | None:
+    """The number of the error, where a full disk is to blame; TensorFlow tells of one in words alone."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return error.errno
+    return errno.ENOSPC if os.strerror(errno.ENOSPC) in str(error) else None
 
 
 def executable(name: str) -> Execute:

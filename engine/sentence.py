@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,8 @@ from engine import catalog
 from engine.recipe import Part, Prune, Recipe
 
 _ASKED = "prune.target.sparsity"
+_ONE = re.compile(r"(?<![\d.,])1 (epoch|step|round|batch)e?s\b")
+_GROWN = {"gradient": "where the gradient is largest", "random": "by chance"}
 
 
 def phrase(kind: catalog.Kind, part: Part) -> str:
@@ -17,7 +20,7 @@ def phrase(kind: catalog.Kind, part: Part) -> str:
     entry = catalog.entries(kind).get(part.name)
     if entry is None or not entry.words:
         return part.name
-    return _Words(entry).vformat(entry.words, (), part.params)
+    return _ONE.sub(r"1 \1", _Words(entry).vformat(entry.words, (), part.params))
 
 
 def sentence(recipe: Recipe) -> str:
@@ -29,16 +32,42 @@ def sentence(recipe: Recipe) -> str:
     by = phrase("criterion", prune.criterion)
     if (prune.criterion.name, prune.granularity.name) == ("activation", "unit"):
         by = "their mean activation"  # what the criterion is of single weights (Wanda) is something else
+    until = "until the share in turn is gone" if _ASKED in recipe.sweep else phrase("target", prune.target)
+    if prune.target.name == "pq_index" and not _sized_by_target(prune):
+        until = f"for {_many(int(prune.target.get('rounds', 1)), 'round')}, whatever the PQ Index says"
     steps = [
         f"Score {phrase('granularity', prune.granularity)} by {by}",
         f"choose {phrase('scope', prune.scope)}",
         "in rounds" if _sized_by_target(prune) else phrase("schedule", prune.schedule),
-        "until the share in turn is gone" if _ASKED in recipe.sweep else phrase("target", prune.target),
+        until,
     ]
+    if prune.schedule.name == "drop_grow":  # the score is for the first mask alone: that order is another one
+        every = _many(int(prune.schedule.get("frequency", 1)), "step").removeprefix("1 ")
+        grown = _GROWN.get(str(prune.schedule.get("grow")), str(prune.schedule.get("grow")))
+        steps[2:] = [
+            "before training",
+            until,
+            f"and every {every} of training drop the smallest and grow others {grown}",
+        ]
     repairs = [phrase("repair", repair) for repair in prune.repair]
     then = f"; then {', then '.join(repairs)}" if repairs else "; repair nothing"
-    points = " and ".join(f"each {key.rpartition('.')[2]} of {_points(v, key)}" for key, v in recipe.sweep.items())
+    points = " and ".join(_axis(key, values) for key, values in recipe.sweep.items())
     return f"{', '.join(steps)}{then}.{f' Again for {points}.' if points else ''}"
+
+
+def _axis(key: str, values: tuple[Any, ...]) -> str:
+    """One axis of a sweep; what is pruned by what is said as the sentence itself says it."""
+    if key == "prune" and all(isinstance(v, Mapping) and set(v) == {"criterion", "granularity"} for v in values):
+        return ", ".join(
+            f"{_plainly('granularity', v['granularity'])} by {_plainly('criterion', v['criterion'])}" for v in values
+        )
+    return f"each {key.rpartition('.')[2]} of {_points(values, key)}"
+
+
+def _plainly(kind: catalog.Kind, value: Any) -> str:
+    """A part that is a bare name in words, with its defaults."""
+    entry = catalog.entries(kind).get(str(value))
+    return phrase(kind, Part(entry.name, {p.name: p.default for p in entry.params})) if entry else str(value)
 
 
 def _sized_by_target(prune: Prune) -> bool:

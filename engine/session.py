@@ -272,7 +272,8 @@ def _line(event: AnyEvent) -> str:
         case EpochEnded(epoch=epoch, validation=validation, control=control):
             return f"{'dense control, ' if control else ''}epoch {epoch}: validation {as_float(validation):.3f}"
         case MasksChanged(words=words, step=step, before=before, after=after):
-            return words or f"masks updated at step {step}: {before:.1%} -> {after:.1%}"
+            was, now = f"{before:.1%}", f"{after:.1%}"
+            return words or (f"masks updated at step {step}: {was} -> {now}" if was != now else "")
         case Saved(file=file):
             return f"saved {file}"
         case Finished(state=state, words=words):

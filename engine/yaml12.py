@@ -34,11 +34,15 @@ _MOST_DEPTH = 100
 
 @dataclasses.dataclass(frozen=True)
 class Document:
-    """A parsed file: plain values, and the place (line and column, from 1) of the key or item at each path."""
+    """A parsed file: plain values, and the place (line and column, from 1) of the key or item at each path.
+
+    `problems` is only filled by a lenient `parse`: what else is wrong with a text that could be read all the same.
+    """
 
     value: Any
     places: dict[Path, tuple[int, int]]
     name: str = "recipe"
+    problems: tuple[str, ...] = ()
 
     def where(self, path: Path) -> str:
         """`file:line:column` of a path, or of the nearest thing around it."""
@@ -65,8 +69,13 @@ def scalar(text: str) -> Any:
     return text
 
 
-def parse(text: str, name: str = "recipe") -> Document:
+def parse(text: str, name: str = "recipe", *, lenient: bool = False) -> Document:
     """Parses one YAML document.
+
+    Args:
+        text: the document.
+        name: of the file, for messages.
+        lenient: where the text is YAML, leave what else is wrong to the reader of `problems`, who has more to say.
 
     Raises:
         RecipeError: not YAML, a duplicate key, a tag that asks for more than plain values, or aliases that explode.
@@ -84,9 +93,9 @@ def parse(text: str, name: str = "recipe") -> Document:
         raise RecipeError([f"{name}: this is not YAML: {error}"]) from None
     reader = _Reader(name)
     value = reader.read(root, (), set()) if root is not None else None
-    if reader.problems:
+    if reader.problems and not lenient:
         raise RecipeError(reader.problems)
-    return Document(value, reader.places, name)
+    return Document(value, reader.places, name, tuple(reader.problems))
 
 
 class _Reader:

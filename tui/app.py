@@ -56,7 +56,7 @@ class PruneApp(App[int]):
         memory: Path | None = None,
     ) -> None:
         super().__init__()
-        for one in theme.THEMES:
+        for one in (*theme.THEMES, theme.PLAIN):
             self.register_theme(one)
         self.runs = runs
         self.desk = Desk(runs, feed_factory)
@@ -66,7 +66,8 @@ class PruneApp(App[int]):
         self.user_keys = self.settings.keys
         self.set_keymap(self.user_keys)
         wanted = self.remembered.get("theme", self.settings.theme)
-        self.theme = wanted if wanted in self.available_themes else theme.DEFAULT
+        known = wanted if wanted in self.available_themes else theme.DEFAULT
+        self.theme = theme.PLAIN.name if self.no_color else known
         self.painted = False
         self.last_resort: threading.Timer | None = None
         self._start = start
@@ -105,6 +106,7 @@ class PruneApp(App[int]):
             self.say(problem, error=True)
         self.set_interval(0.5, self._watch)
         begin(self, self._warm, group="engine")
+        begin(self, self._tell_of_left, group="left")
         if isinstance(self.screen, PresetsScreen):
             self.screen.on_screen_resume()
         if self._start and Path(self._start).is_dir():
@@ -116,6 +118,12 @@ class PruneApp(App[int]):
         except PruneError as error:
             self.say(str(error), error=True)
         self._watch()
+
+    async def _tell_of_left(self) -> None:
+        """Says of a run that was left going how to come back to it."""
+        left = await asyncio.to_thread(self.history.newest, going=True)
+        if left is not None and not self.desk.open:
+            self.say(f"{left.name} is still going: press r to follow it")
 
     async def on_unmount(self) -> None:
         """Hangs up everywhere; what was left running goes on."""
@@ -187,6 +195,10 @@ class PruneApp(App[int]):
         runs = self.desk.going or self.desk.open
         if runs:
             self._show(runs[-1])
+            return
+        folder = self.history.newest(going=True) or self.history.newest()
+        if folder is not None:
+            self.open_run(folder)
         else:
             self.say("Nothing was run yet: choose a preset and press Enter.")
 
@@ -253,26 +265,9 @@ class PruneApp(App[int]):
         if not going:
             self.exit(0)
             return
-        from tui.screens.ask import Ask
+        from tui import leaving
 
-        names = ", ".join(run.session.name for run in going)
-        ask = Ask(
-            f"{names} {'is' if len(going) == 1 else 'are'} still going.",
-            ("l", "leave it running, and quit", "leave"), ("s", "stop it, and quit", "stop"), ("c", "stay here", ""),
-            more="Left running it goes on without a screen; open it again under sessions.",
-        )  # fmt: skip
-        self.push_screen(ask, partial(self._quit, going))
-
-    def _quit(self, going: list[LiveRun], answer: str | None) -> None:
-        if answer == "leave":
-            self.exit(0)
-        elif answer == "stop":
-            begin(self, partial(self._stop_and_quit, going), group="quit")
-
-    async def _stop_and_quit(self, going: list[LiveRun]) -> None:
-        self.say("stopping; what there is, is saved")
-        await self.desk.stop(going)
-        self.exit(0)
+        leaving.ask(self, going)
 
 
 def run_app(runs: Path, *, start: str | None = None, feed_factory: EngineFactory | None = None) -> int:

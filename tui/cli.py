@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -12,7 +13,7 @@ import click
 
 from engine import __version__
 
-DONE, FAILED, BAD_INPUT, CANCELLED = 0, 1, 2, 130
+DONE, FAILED, BAD_INPUT, CANCELLED, UNREAD = 0, 1, 2, 130, 141
 _RUNS = click.option(
     "--runs",
     type=click.Path(path_type=Path),
@@ -67,8 +68,20 @@ class _Group(click.Group):
 def _do(module: str, function: str, /, **given: Any) -> None:
     """Calls a command's function in its own module, and leaves with its exit code."""
     act: Callable[..., int | None] = getattr(import_module(f"tui.commands.{module}"), function)
-    code = act(**given)
+    try:
+        code = act(**given)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit) as end:
+        if not unread(end):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer must go somewhere
+        code = UNREAD
     sys.exit(code or DONE)
+
+
+def unread(end: BaseException) -> bool:
+    """Whether a command ended because nobody reads its output any more (`| head`); Rich makes an exit of it."""
+    return isinstance(end, BrokenPipeError) or isinstance(end.__context__, BrokenPipeError)
 
 
 @click.group(cls=_Group, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -152,7 +165,7 @@ def sessions(group_runs: Path | None, /, runs: Path | None, *, as_json: bool) ->
 @click.option("--yaml", "as_yaml", is_flag=True, help="Print the session's YAML.")
 @click.pass_obj
 def show(group_runs: Path | None, /, name: str, runs: Path | None, *, as_yaml: bool) -> None:
-    """Show the session of a RUN (a name, a part of one, `last`, or a folder)."""
+    """Show the session of a RUN (its name, the end of it, `last`, or a folder)."""
     _do("showing", "show", name=name, runs=runs or group_runs, as_yaml=as_yaml)
 
 

@@ -137,8 +137,16 @@ def export(session: Session, folder: Path, kind: str) -> Path:
     from engine.yaml12 import dump
 
     write_atomically(out / "repeat.yaml", dump(session.recipe).encode())
-    write_atomically(out / "repeat.py", _SCRIPT.encode())
+    write_atomically(out / "repeat.py", (_SCRIPT % _came_out(session)).encode())
     return out / "repeat.py"
+
+
+def _came_out(session: Session) -> str:
+    """What a repetition should come to."""
+    measured = session.pruned.get("metric")
+    value = n.known(measured.get("value")) if isinstance(measured, dict) else None
+    told = f", test {session.metric.name} {value:.4f}" if value is not None else ""
+    return f"{session.sparsity:.1%} gone{told}"
 
 
 def epochs_csv(session: Session) -> str:
@@ -158,7 +166,10 @@ def epochs_csv(session: Session) -> str:
     return out.getvalue()
 
 
-_SCRIPT = '''"""Repeats a prune-tui session: the recipe beside this file, run with the library."""
+_SCRIPT = '''"""Repeats a prune-tui session: the recipe beside this file, run with the library.
+
+It came to: %s.
+"""
 
 from pathlib import Path
 
@@ -167,5 +178,9 @@ import engine
 if __name__ == "__main__":
     recipe = engine.load_recipe(Path(__file__).with_suffix(".yaml"))
     session = engine.run(recipe)
-    print(f"{session.name}: {session.sparsity:.1%} gone, {session.state}")
+    metric = session.pruned.get("metric")
+    print(
+        f"{session.name}: {session.state}, {session.sparsity:.1%%} gone"
+        + (f", test {session.metric.name} {metric['value']:.4f}" if metric else "")
+    )
 '''

@@ -18,6 +18,7 @@ class Key(msgspec.Struct, frozen=True):
         word: for the footer.
         help: what it does, for help and palette.
         shown: whether the footer has it; others are in the help.
+        spare: whether the footer has it where there is room to spare.
         face: how the key is written, where its name is not what people say.
     """
 
@@ -27,6 +28,7 @@ class Key(msgspec.Struct, frozen=True):
     word: str
     help: str
     shown: bool = True
+    spare: bool = False
     face: str = ""
 
     @property
@@ -37,17 +39,24 @@ class Key(msgspec.Struct, frozen=True):
 
 KEYS: tuple[Key, ...] = (
     Key("presets.run", "enter", "run", "run", "Run the recipe that is shown."),
-    Key("presets.configure", "e", "configure", "configure", "Change the recipe in a form, then run or save it."),
-    Key("presets.card", "i", "card", "card", "What each part of the recipe does: formula, source, when to use it."),
-    Key("presets.filter", "slash", "filter", "filter", "Type to narrow the list; Escape shows all again.", face="/"),
-    Key("presets.yaml", "y", "yaml", "yaml", "Show the recipe as YAML, or the page of words again.", shown=False),
     Key(
         "presets.other",
         "tab",
         "other",
-        "list/page",
-        "Change between the list and the page (narrow screens).",
+        "page",
+        "The page beside the list, or in its place on a small screen; and back.",
+    ),
+    Key("presets.configure", "e", "configure", "configure", "Change the recipe in a form, then run or save it."),
+    Key("presets.card", "i", "card", "card", "What each part of the recipe does: formula, source, when to use it."),
+    Key("presets.filter", "slash", "filter", "filter", "Type to narrow the list; Escape shows all again.", face="/"),
+    Key(
+        "presets.yaml",
+        "y",
+        "yaml",
+        "yaml",
+        "Show the recipe as YAML, or the page of words again.",
         shown=False,
+        spare=True,
     ),
     Key(
         "presets.queue",
@@ -56,15 +65,16 @@ KEYS: tuple[Key, ...] = (
         "queue",
         "Add this preset to the queue: it starts when the run before it ends.",
         shown=False,
+        spare=True,
     ),
     Key("presets.sessions", "s", "sessions", "sessions", "All that was run here."),
-    Key(
-        "presets.going", "r", "going", "current run", "Go back to the run that is going (or the last one).", shown=False
-    ),
+    Key("presets.going", "r", "going", "current run", "Go to the run that is going (or the last one).", shown=False),
     Key("run.pause", "space", "pause", "pause", "Pause the run, or let it go on."),
-    Key("run.freeze", "f", "freeze", "freeze", "Freeze the picture while data flows, or thaw it."),
     Key("run.stop", "x", "stop", "stop", "Stop the run (asks first); what there is so far is saved."),
-    Key("run.layer", "enter", "layer", "layer", "Look into the layer under the cursor."),
+    Key("run.freeze", "f", "freeze", "freeze", "Freeze the picture while data flows, or thaw it."),
+    Key(
+        "run.resume", "u", "resume", "resume", "Go on with a run that failed or was stopped, from its last checkpoint."
+    ),
     Key(
         "run.next",
         "tab",
@@ -72,12 +82,20 @@ KEYS: tuple[Key, ...] = (
         "panel",
         "Next panel; on a small screen the next one takes the place of this one.",
     ),
+    Key("run.again", "r", "again", "run again", "Run the same recipe once more (when this one has ended)."),
+    Key("run.layer", "enter", "layer", "layer", "Look into the layer under the cursor."),
     Key(
         "run.before", "shift+tab", "next_panel(-1)", "previous panel", "Previous panel.", shown=False, face="shift+tab"
     ),
-    Key("run.zoom", "z", "zoom", "zoom", "One panel on the whole screen, and back.", shown=False),
+    Key("run.zoom", "z", "zoom", "zoom", "One panel on the whole screen, and back.", shown=False, spare=True),
     Key(
-        "run.overlay", "o", "overlay", "overlay", "Lay an earlier session of this recipe over the curves.", shown=False
+        "run.overlay",
+        "o",
+        "overlay",
+        "overlay",
+        "Lay an earlier session of this recipe over the curves.",
+        shown=False,
+        spare=True,
     ),
     Key(
         "run.smooth",
@@ -106,28 +124,63 @@ KEYS: tuple[Key, ...] = (
         shown=False,
         face="→",
     ),
-    Key("run.plots", "p", "plots", "plots", "Plots of this run: against sparsity, by epoch, histograms.", shown=False),
-    Key("run.again", "r", "again", "run again", "Run the same recipe once more (when this one has ended)."),
     Key(
-        "run.resume", "u", "resume", "resume", "Go on with a run that failed or was stopped, from its last checkpoint."
+        "run.plots",
+        "p",
+        "plots",
+        "plots",
+        "Plots of this run: against sparsity, by epoch, histograms.",
+        shown=False,
+        spare=True,
     ),
     Key("run.back", "escape", "back", "back", "Back to the presets; a run goes on.", face="esc"),
     Key("sessions.open", "enter", "open", "open", "Open the session; one that is still going is followed live."),
     Key("sessions.filter", "slash", "filter", "filter", "Type to narrow the list; Escape shows all again.", face="/"),
     Key("sessions.sort", "o", "sort", "sort", "Sort by time, name, state or size."),
     Key("sessions.again", "r", "again", "run again", "Run this session's recipe once more."),
-    Key("sessions.rename", "n", "rename", "rename", "Give the session another name.", shown=False),
+    Key("sessions.rename", "n", "rename", "rename", "Give the session another name.", shown=False, spare=True),
     Key("sessions.delete", "d", "delete", "delete", "Delete the session's folder (asks first)."),
-    Key("sessions.export", "x", "export", "export", "Write the session as YAML, CSV or a Python script.", shown=False),
+    Key(
+        "sessions.export",
+        "x",
+        "export",
+        "export",
+        "Write the session as YAML, CSV or a Python script.",
+        shown=False,
+        spare=True,
+    ),
+    Key(
+        "sessions.plots",
+        "p",
+        "plots",
+        "plots",
+        "Accuracy, size and speed of the sessions shown, against sparsity.",
+    ),
     Key("sessions.back", "escape", "back", "back", "Back to the presets.", face="esc"),
-    Key("sessions.plots", "p", "plots", "plots", "Accuracy, size and speed of the sessions shown, against sparsity."),
     Key("configure.change", "enter", "edit", "edit", "Edit the value, or choose from a list."),
-    Key("configure.less", "left,h", "step(-1)", "before", "The choice or number before.", shown=False, face="←"),
-    Key("configure.more", "right,l", "step(1)", "change", "The choice or number after.", face="←→"),
-    Key("configure.card", "i", "card", "card", "What each part does: formula, source, when to use it.", shown=False),
     Key("configure.run", "ctrl+r", "run", "run", "Run the recipe as it stands.", face="^r"),
     Key("configure.save", "ctrl+s", "save", "save", "Save it as a preset of your own.", face="^s"),
-    Key("configure.editor", "ctrl+e", "editor", "$EDITOR", "Open the recipe in your editor.", shown=False, face="^e"),
+    Key("configure.less", "left,h", "step(-1)", "before", "The choice or number before.", shown=False, face="←"),
+    Key("configure.more", "right,l", "step(1)", "change", "The choice or number after.", face="←→"),
+    Key(
+        "configure.card",
+        "i",
+        "card",
+        "card",
+        "What each part does: formula, source, when to use it.",
+        shown=False,
+        spare=True,
+    ),
+    Key(
+        "configure.editor",
+        "ctrl+e",
+        "editor",
+        "$EDITOR",
+        "Open the recipe in your editor.",
+        shown=False,
+        spare=True,
+        face="^e",
+    ),
     Key("configure.back", "escape", "back", "back", "Back without saving.", face="esc"),
     Key("plots.next", "right,l,space", "move(1)", "next plot", "The next plot.", face="→"),
     Key("plots.before", "left,h", "move(-1)", "plot before", "The plot before.", face="←"),
@@ -148,6 +201,15 @@ KEYS: tuple[Key, ...] = (
         "app.jump", "ctrl+o", "jump", "jump", "A letter at every panel; pressing it goes there.", shown=False, face="^o"
     ),
     Key("app.palette", "ctrl+p", "command_palette", "palette", "Find anything by typing.", shown=False, face="^p"),
+    Key(
+        "app.suspend",
+        "ctrl+z",
+        "suspend_process",
+        "to the shell",
+        "Leave the app waiting and go to the shell; `fg` comes back. Runs go on.",
+        shown=False,
+        face="^z",
+    ),
     Key("app.quit", "q,ctrl+q", "quit", "quit", "Quit; a run that is going can be stopped or left running."),
 )
 

@@ -17,7 +17,7 @@ _FORCE = click.option("--force", is_flag=True, help="Write over a file that is t
 
 
 @main.command(short_help="Remove units of a MODEL physically.")
-@click.argument("model", type=_FILE)
+@click.argument("model", type=_FILE, metavar="RUN|MODEL")
 @click.option("-o", "--output", type=_FILE, required=True, help="Where the smaller model goes (.keras).")
 @click.option(
     "--sparsity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Share of the units that goes."
@@ -36,18 +36,27 @@ _FORCE = click.option("--force", is_flag=True, help="Write over a file that is t
 @click.option("--interpolate", is_flag=True, help="Mend the layers that read, without labels (needs --data).")
 @_FORCE
 @_DATA
-def shrink(**given: Any) -> None:
-    """Remove units of a MODEL physically, with all that is coupled to them."""
-    _do("models", "shrink", **given)
+@_RUNS
+@click.pass_obj
+def shrink(group_runs: Path | None, /, runs: Path | None, **given: Any) -> None:
+    """Remove units of a MODEL file, or of a RUN's result, physically, with all that is coupled to them."""
+    _do("models", "shrink", runs=runs or group_runs, **given)
 
 
 @main.command(short_help="Find the smallest MODEL within an accuracy budget.")
-@click.argument("model", type=_FILE)
+@click.argument("model", type=_FILE, metavar="RUN|MODEL")
 @click.option("--data", metavar="DATA", required=True, help="A .npz file, a folder of images, or a data set's name.")
 @click.option(
     "--max-drop", type=click.FloatRange(0, 1), default=0.01, show_default=True, help="Accuracy that may be lost."
 )
-@click.option("--for", "aim", type=click.Choice(["size", "latency", "flops"]), default="size", show_default=True)
+@click.option(
+    "--for",
+    "aim",
+    type=click.Choice(["size", "latency", "flops"]),
+    default="size",
+    show_default=True,
+    help="What is to be small.",
+)
 @click.option(
     "--epochs", type=click.IntRange(0), default=3, show_default=True, help="Epochs of fine-tuning in each trial."
 )
@@ -57,20 +66,30 @@ def shrink(**given: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
 @click.pass_obj
 def auto(group_runs: Path | None, /, runs: Path | None, **given: Any) -> None:
-    """Find the smallest model within an accuracy budget, for a trained MODEL of yours."""
+    """Find the smallest model within an accuracy budget, for a trained MODEL of yours or a RUN's result."""
     _do("models", "auto", runs=runs or group_runs, **given)
 
 
 @main.command(short_help="Measure a MODEL: accuracy, size, FLOPs, time.")
-@click.argument("model", type=_FILE)
-@click.option("--against", type=_FILE, metavar="DENSE", help="A dense model, timed in turns with it.")
+@click.argument("model", type=_FILE, metavar="RUN|MODEL")
+@click.option("--against", type=_FILE, metavar="RUN|MODEL", help="Another model, timed in turns with it.")
 @_DATA
-@click.option("--batch", "batches", type=click.IntRange(1), multiple=True, default=(1, 32, 256), show_default=True)
+@click.option(
+    "--batch",
+    "batches",
+    type=click.IntRange(1),
+    multiple=True,
+    default=(1, 32, 256),
+    show_default=True,
+    help="A batch size to time; may be given again.",
+)
 @click.option("--runtimes", is_flag=True, help="Also time it in every runtime that is here.")
+@_RUNS
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def measure(**given: Any) -> None:
-    """Measure a MODEL: size, sparsity, FLOPs, latency of a compiled function, accuracy where there is data."""
-    _do("models", "measure", **given)
+@click.pass_obj
+def measure(group_runs: Path | None, /, runs: Path | None, **given: Any) -> None:
+    """Measure a MODEL file or a RUN's result: size, sparsity, FLOPs, time of a compiled call; accuracy given data."""
+    _do("models", "measure", runs=runs or group_runs, **given)
 
 
 @main.command(short_help="Write a RUN's result, or a MODEL, in other formats.")

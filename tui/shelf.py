@@ -143,6 +143,7 @@ class History:
     def __init__(self, runs: Path) -> None:
         self.runs = runs
         self._changed, self._names = -1, [""]
+        self._alike: dict[str, tuple[Any, Any]] = {}
 
     def last(self, name: str) -> Summary | None:
         """The summary of the newest run of a recipe of this name, or None."""
@@ -158,6 +159,49 @@ class History:
             if summary.name == name:
                 return summary
         return None
+
+    def newest(self, *, most: int = 8, going: bool = False) -> Path | None:
+        """The newest run among the last `most`; with `going` the newest that still goes on, left by an earlier app."""
+        from engine.folders import is_run
+        from engine.journal import held
+
+        for folder in (self.runs / name for name in self._folders()[:most]):
+            if held(folder) if going else is_run(folder):
+                return folder
+        return None
+
+    def alike(self, recipe: Recipe, *, most: int = 40) -> Summary | None:
+        """The newest finished run of the same network on the same data, among the last `most`; None where none."""
+        import msgspec
+
+        from engine.keeping import SUMMARY, Summary
+        from engine.recipe import to_plain
+
+        plain = to_plain(recipe)
+        wanted = (plain["data"], plain["model"])
+        for folder in self._folders()[:most]:
+            if self._data_and_model(folder) == wanted:
+                try:
+                    summary = msgspec.json.decode((self.runs / folder / SUMMARY).read_bytes(), type=Summary)
+                except (OSError, msgspec.DecodeError):
+                    continue
+                if summary.state == "done" and summary.epochs:
+                    return summary
+        return None
+
+    def _data_and_model(self, folder: str) -> tuple[Any, Any]:
+        """What a run was made with, from its recipe; read once, since it does not change."""
+        if folder not in self._alike:
+            from engine.folders import RECIPE
+            from engine.yaml12 import parse
+
+            try:
+                plain = parse((self.runs / folder / RECIPE).read_text(encoding="utf-8")).value
+            except (OSError, UnicodeDecodeError, PruneError):
+                plain = None
+            plain = plain if isinstance(plain, Mapping) else {}
+            self._alike[folder] = (plain.get("data"), plain.get("model"))
+        return self._alike[folder]
 
     def _folders(self) -> list[str]:
         """Names, newest first; listed again when one came or went."""

@@ -58,6 +58,11 @@ THEMES: tuple[Theme, ...] = (
     ),
 )  # fmt: skip
 NAMES: tuple[str, ...] = tuple(theme.name for theme in THEMES)
+PLAIN = _theme(  # for NO_COLOR: made grey by brightness, an accent would be dimmer than what it should stand out from
+    "plain", dark=True, pruned="#ffffff", accuracy="#ffffff", quiet="#a0a0a0", rest="#505050",
+    good="#ffffff", warning="#ffffff", error="#ffffff",
+    foreground="#d0d0d0", background="#101010", surface="#1a1a1a", row="#333333",
+)  # fmt: skip
 DEFAULT = NAMES[0]
 
 

@@ -136,7 +136,7 @@ ENTRIES: tuple[Entry, ...] = (
         formula="k = share/2 (1 + cos(pi t / t_end)) active: drop the k smallest |w|, grow k by |gradient| or chance",
         source="Mocanu et al. 2018 (SET); Evci et al. 2020 (RigL)",
         when="To train at the cost of the sparse net; with scope erk.",
-        words="by dropping and growing ({grow}) every {frequency} steps",
+        words="then drop the smallest and grow others every {frequency} steps",
         params=(
             Param(
                 name="grow",

@@ -79,7 +79,7 @@ ENTRIES: tuple[Entry, ...] = (
         formula="keep the (1 - s) fan-in highest scores of each column",
         source="Sun et al. 2024 (Wanda); Diao et al. 2023",
         when="With criterion activation (Wanda), or where every unit must stay alive. Weights and blocks only.",
-        words="in each column alike",
+        words="in each neuron alike",
         params=_SHARED,
         granularities=("weight", "block"),
     ),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.data.cifar import read_batches
 from engine.data.dataset import Dataset
-from engine.data.published import Parts, published
+from engine.data.published import NATIVE, Parts, published
 from engine.registry import register
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -30,4 +30,4 @@ class Cifar10:
 
 def _native(folder: Path) -> Parts | None:
     train = tuple(f"data_batch_{i}" for i in range(1, 6))
-    return read_batches(folder, name="cifar-10-batches-py", train=train, test="test_batch", label="labels")
+    return read_batches(folder, name=NATIVE["cifar10"], train=train, test="test_batch", label="labels")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.data.cifar import read_batches
 from engine.data.dataset import Dataset
-from engine.data.published import Parts, published
+from engine.data.published import NATIVE, Parts, published
 from engine.registry import register
 
 
@@ -27,4 +27,4 @@ class Cifar100:
 
 
 def _native(folder: Path) -> Parts | None:
-    return read_batches(folder, name="cifar-100-python", train=("train",), test="test", label="fine_labels")
+    return read_batches(folder, name=NATIVE["cifar100"], train=("train",), test="test", label="fine_labels")

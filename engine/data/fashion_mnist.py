@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.data.dataset import Dataset
-from engine.data.published import published, read_idx
+from engine.data.published import NATIVE, published, read_idx
 from engine.registry import register
 
 NAMES = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
@@ -26,7 +26,7 @@ class FashionMnist:
         return published(
             self,
             "fashion_mnist",
-            native=lambda folder: read_idx(folder / "fashion-mnist"),
+            native=lambda folder: read_idx(folder / NATIVE["fashion_mnist"]),
             classes=10,
             class_names=NAMES,
         )

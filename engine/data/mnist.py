@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.data.dataset import Dataset
-from engine.data.published import published, read_idx
+from engine.data.published import NATIVE, published, read_idx
 from engine.registry import register
 
 
@@ -22,4 +22,6 @@ class Mnist:
     def load(self) -> Dataset:
         """The arrays."""
         names = tuple("0123456789")
-        return published(self, "mnist", native=lambda folder: read_idx(folder / "mnist"), classes=10, class_names=names)
+        return published(
+            self, "mnist", native=lambda folder: read_idx(folder / NATIVE["mnist"]), classes=10, class_names=names
+        )

@@ -18,6 +18,12 @@ from engine.errors import DataError
 
 FOLDER = "PRUNE_TUI_DATA"
 VALIDATION = 5_000
+NATIVE = {  # the folders in which Keras caches the sets in their published shape
+    "mnist": "mnist",
+    "fashion_mnist": "fashion-mnist",
+    "cifar10": "cifar-10-batches-py",
+    "cifar100": "cifar-100-python",
+}
 _TIMEOUT = 30.0
 
 Parts = tuple[Pair, Pair]
@@ -91,6 +97,14 @@ def cache() -> Path:
     return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
 
 
+def kept(name: str) -> Path | None:
+    """The folder in which a published set lies ready on this machine, by its files' names alone; None where none."""
+    for folder in _folders():
+        if (folder / f"{name}.npz").is_file() or ((folder / NATIVE.get(name, "")).is_dir() and name in NATIVE):
+            return folder
+    return None
+
+
 def download(name: str) -> Parts:
     """Lets Keras download a set into its cache. Raises whatever the network does."""
     import keras
@@ -102,22 +116,25 @@ def download(name: str) -> Parts:
 
 
 def _find(name: str, native: Reader) -> tuple[Parts, str]:
-    given = os.environ.get(FOLDER)
-    folders = [Path(given).expanduser()] if given else []
-    kept = cache()
-    for folder in (*folders, kept):
+    for folder in _folders():
         found = read_npz(folder / f"{name}.npz") or native(folder)
         if found is not None:
             return found, str(folder)
     try:
         return download(name), "downloaded"
     except Exception as problem:
-        looked = f"${FOLDER} ({given or 'not set'}), Keras' cache ({kept}) and the network ({problem})"
+        given = os.environ.get(FOLDER) or "not set"
+        looked = f"${FOLDER} ({given}), Keras' cache ({cache()}) and the network ({problem})"
         raise DataError(
             f"{name} was found in none of three places: {looked}",
             where=f"data {name}",
             todo=f"Put {name}.npz into ${FOLDER}, connect to the network, or use `data: digits`, which needs neither",
         ) from problem
+
+
+def _folders() -> tuple[Path, ...]:
+    given = os.environ.get(FOLDER)
+    return (*((Path(given).expanduser(),) if given else ()), cache())
 
 
 def _scaled(x: Array, y: Array, *, rows: int | None = None) -> Pair:

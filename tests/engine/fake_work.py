@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -61,6 +62,10 @@ def _act(name: str, emit: Callable[[AnyEvent | Progress], int | None], control: 
             raise ZeroDivisionError("one over nought")
         case "too-big":
             raise MemoryError
+        case "full-disk":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/somewhere/checkpoint")
+        case "full-disk-told-by-tensorflow":
+            raise RuntimeError("{{function_node x}} /somewhere/checkpoint; No space left on device [Op:SaveV2]")
         case "bad-data":
             raise DataError("there is no such data", where="data.name", todo="Take digits.")
         case "silent-end":

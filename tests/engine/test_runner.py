@@ -86,6 +86,8 @@ def test_a_run_to_its_end_leaves_journal_session_summary_and_nothing_else(tmp_pa
     [
         ("fault", WORK, 1, "ZeroDivisionError: one over nought", "fake_work.py:"),
         ("too-big", WORK, 1, "out of memory", "fake_work.py:"),
+        ("full-disk", WORK, 1, "no space left on device", "fake_work.py:"),
+        ("full-disk-told-by-tensorflow", WORK, 1, "no space left on device", "fake_work.py:"),
         ("bad-data", WORK, 1, "there is no such data", "data.name"),
         ("no-word", WORK.replace(":work", ":no_word"), 1, "the run ended and did not say how", ""),
         ("nothing", "no.such.module:work", 1, "the engine cannot be loaded: No module named 'no'", "no.such.module"),
@@ -101,7 +103,7 @@ def test_every_way_to_fail_is_told_in_words(
     assert (session.state, session.words) == ("failed", words)
     assert session.where.startswith(where)
     log = folders.log_tail(folder)
-    assert ("Traceback" in log) == (name in ("fault", "too-big"))
+    assert ("Traceback" in log) == (name in ("fault", "too-big", "full-disk", "full-disk-told-by-tensorflow"))
     assert "Traceback" not in session.words + session.todo
 
 

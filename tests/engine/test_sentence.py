@@ -59,3 +59,36 @@ def test_the_network():
 )  # fmt: skip
 def test_the_goal_in_a_word(prune, said):
     assert goal(recipe(f"prune: {prune}")) == said
+
+
+def test_one_epoch_is_no_epochs():
+    assert "then fine-tune for 1 epoch." in sentence(recipe("prune: {repair: {name: fine_tune, epochs: 1}}"))
+    assert "then fine-tune for 11 epochs." in sentence(recipe("prune: {repair: {name: fine_tune, epochs: 11}}"))
+
+
+@pytest.mark.parametrize(("grow", "said"), [("gradient", "where the gradient is largest"), ("random", "by chance")])
+def test_of_dropping_and_growing_the_score_is_only_for_the_beginning(grow, said):
+    made = recipe(
+        f"prune: {{criterion: random, scope: erk, schedule: {{name: drop_grow, grow: {grow}, frequency: 20}},"
+        " target: {sparsity: 0.9}}"
+    )
+    assert sentence(made) == (
+        "Score single weights by chance, choose with ERK shares, before training, until a share of 90 % is gone, and"
+        f" every 20 steps of training drop the smallest and grow others {said}; repair nothing."
+    )
+
+
+def test_the_baseline_of_sap_does_not_heed_the_pq_index():
+    made = recipe("prune: {schedule: iterative, target: {name: pq_index, rounds: 15, baseline: lottery}}")
+    assert "in rounds of 20 % of what is left, for 15 rounds, whatever the PQ Index says; repair" in sentence(made)
+    assert "as far as the PQ Index allows" in sentence(recipe("prune: {schedule: iterative, target: pq_index}"))
+
+
+def test_a_sweep_of_what_is_pruned_says_it_as_the_sentence_does():
+    made = recipe(
+        "prune: {}\n"
+        "sweep: {prune: [{criterion: magnitude, granularity: weight}, {criterion: l2_norm, granularity: unit}]}"
+    )
+    assert sentence(made).endswith(
+        "Again for single weights by the magnitude of the weights, whole units by the L2 norm of their columns."
+    )

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from engine.session import Session
-from tui.cli import BAD_INPUT, DONE, main
+from tui.cli import BAD_INPUT, DONE, UNREAD, main
 
 COMMANDS = """run resume attach stop presets sessions show schema doctor relay completion
     shrink auto measure export unpack"""
@@ -170,6 +170,56 @@ def test_every_mistake_of_a_file_is_told_with_its_place(tmp_path: Path) -> None:
 # ---- a run, and what can be done with it ---------------------------------------------------------------------------
 
 
+def test_a_key_given_twice_hides_no_other_mistake(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("name: x\nseed: 1\nseed: 2\nmodel: mlpp\n")
+    told = ask("run", tmp_path / "x.yaml").output
+    assert f"{tmp_path}/x.yaml:3:1: seed: given twice (first in line 2)" in told
+    assert "x.yaml:4:1: model: unknown model 'mlpp' (did you mean mlp?)" in told
+
+
+def test_a_wrong_override_is_not_said_to_stand_in_the_file() -> None:
+    assert ask("run", "gradual-global", "--set", "prun.x=1").output == (
+        "prune-tui: --set prun.x: prun: unknown key 'prun' (did you mean prune?)\n"
+    )
+
+
+def test_a_folder_is_no_recipe(tmp_path: Path) -> None:
+    assert "this is a folder; name the recipe's file in it" in ask("run", tmp_path).output
+    assert "a preset needs a name" in ask("run", "").output
+
+
+def test_the_app_without_a_terminal_says_so_and_ends(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tui"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == BAD_INPUT
+    assert done.stderr.startswith("prune-tui: the app needs a terminal")
+    assert done.stdout == ""
+
+
+def test_a_reader_that_leaves_is_no_failure() -> None:
+    words = [sys.executable, "-m", "tui", "schema"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()  # before anything is written
+    assert process.wait(30) == UNREAD
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_the_doctor_tells_which_data_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tui.commands.doctor import _data
+
+    (tmp_path / "mnist.npz").touch()
+    (tmp_path / "home" / "datasets" / "cifar-10-batches-py").mkdir(parents=True)
+    monkeypatch.setenv("PRUNE_TUI_DATA", str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    told = dict(_data())
+    assert told["  ready"] == f"digits, mnist ({tmp_path}), cifar10 ({tmp_path / 'home' / 'datasets'})"
+    assert told["  not here"] == "fashion_mnist, cifar100: downloaded on first use"
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("runs")
@@ -232,6 +282,16 @@ def test_a_result_is_exported_and_unpacked_bit_by_bit(folder: Path, runs: Path, 
     first, again = (keras.models.load_model(p, compile=False) for p in (folder / "model.keras", out))
     for one, other in zip(first.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_result_of_a_run_is_shrunk_and_measured_by_the_runs_name(folder: Path, runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "small.keras"
+    assert ask("shrink", "tiny", "-o", out, "--runs", runs).exit_code == DONE
+    words = ("measure", out, "--against", "last", "--runs", runs, "--batch", "4", "--json")
+    assert json.loads(ask(*words).stdout)["reference"] is not None
+    missing = ask("measure", "tine", "--runs", runs)
+    assert missing.exit_code == BAD_INPUT
+    assert "no such file, and no run of that name (did you mean tiny?)" in missing.stderr
 
 
 def test_a_model_file_is_shrunk_and_measured_beside_the_old(folder: Path, tmp_path: Path) -> None:

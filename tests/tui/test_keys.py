@@ -32,7 +32,7 @@ def test_names_are_unique():
 
 
 def test_a_users_keys_are_checked():
-    assert keys.clashes({"run.stop": "f"}) == ["keys: f is both run.freeze and run.stop"]
+    assert keys.clashes({"run.stop": "f"}) == ["keys: f is both run.stop and run.freeze"]
     assert keys.clashes({"run.halt": "f"}) == ["keys: there is no key named 'run.halt'"]
 
 

@@ -36,10 +36,8 @@ def doctor() -> int:
     _say("presets", f"{presets.shipped_folder()} and {presets.user_folder()}")
     if not presets.paths():
         problems.append("no presets were found; install prune-tui again")
-    _say(
-        "data",
-        os.environ.get("PRUNE_TUI_DATA") or "PRUNE_TUI_DATA is not set: digits ships, others are downloaded once",
-    )
+    for what, words in _data():
+        _say(what, words)
     _say("terminal", f"{os.environ.get('TERM', '')} {os.environ.get('COLORTERM', '')}".strip())
     for problem in problems:
         _say("problem", problem)
@@ -58,6 +56,19 @@ def _devices() -> str:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(null)
+
+
+def _data() -> list[tuple[str, str]]:
+    """Which data sets are ready here, and what becomes of the others."""
+    from engine.data.published import FOLDER, NATIVE, cache, kept
+
+    given = os.environ.get(FOLDER)
+    said = f"{given}{'' if os.path.isdir(given) else ' (there is no such folder)'}" if given else "not set"
+    places = {name: kept(name) for name in NATIVE}
+    ready = [f"{name} ({place})" for name, place in places.items() if place is not None]
+    rows = [("data", f"{FOLDER} is {said}; Keras' cache is {cache()}"), ("  ready", ", ".join(["digits", *ready]))]
+    missing = [name for name, place in places.items() if place is None]
+    return [*rows, ("  not here", f"{', '.join(missing)}: downloaded on first use")] if missing else rows
 
 
 def _existing(path: os.PathLike[str]) -> str:

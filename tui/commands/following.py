@@ -69,7 +69,9 @@ def _line(message: Message, session: Session) -> str:
                 f"   sparsity {message.sparsity:.1%}"
             )
         case MasksChanged(words=words, step=step, before=before, after=after):
-            return "  " + (words or f"masks updated at step {step}: {before:.1%} -> {after:.1%}")
+            was, now = f"{before:.1%}", f"{after:.1%}"
+            told = words or (f"masks updated at step {step}: {was} -> {now}" if was != now else "")
+            return f"  {told}" if told else ""
         case Decided(words=words) | Noted(words=words, level="info"):
             return "  " + words
         case Noted(words=words):

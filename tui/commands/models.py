@@ -41,6 +41,7 @@ def shrink(
     round_to: int,
     interpolate: bool,
     data: str | None,
+    runs: Path | None,
     force: bool,
 ) -> int:
     """Scores units, chooses, removes; prints what changed, layer by layer."""
@@ -49,6 +50,7 @@ def shrink(
         raise ModelError(f"the smaller model is a .keras file, not {output.name!r}", todo="Give -o small.keras")
     if interpolate and data is None:
         raise DataError("interpolation looks at inputs, and none were given", todo="Add --data")
+    model = _model_file(model, runs)
     with _quiet():
         from engine.shrinking import shrunk
 
@@ -106,6 +108,7 @@ def auto(
     from engine.automatic import auto_recipe
     from tui.commands.run import started
 
+    model = _model_file(model, runs)
     if not model.expanduser().is_file():
         raise ModelError("there is no such file", where=str(model), todo=_SAVED)
     if output is not None:
@@ -121,9 +124,18 @@ def auto(
 
 
 def measure(
-    *, model: Path, against: Path | None, data: str | None, batches: tuple[int, ...], runtimes: bool, as_json: bool
+    *,
+    model: Path,
+    against: Path | None,
+    data: str | None,
+    batches: tuple[int, ...],
+    runtimes: bool,
+    runs: Path | None,
+    as_json: bool,
 ) -> int:
     """Measures and prints."""
+    model = _model_file(model, runs)
+    against = None if against is None else _model_file(against, runs)
     with _quiet():
         from engine.measurement.contenders import runtimes as compared
         from engine.measurement.measuring import measure as measured
@@ -159,15 +171,9 @@ def export(
     *, source: str, formats: tuple[str, ...], output: Path | None, data: str | None, runs: Path | None, force: bool
 ) -> int:
     """Writes each format and says what to expect of it; only what lies in a run's own exports is replaced unasked."""
-    from engine import folders
-
-    path = Path(source)
-    if path.suffix != ".keras":
-        folder = folders.find(source, runs=runs)
-        path, target = folder / "model.keras", folder / "exports"
-        force = force or output is None
-    else:
-        target = path.parent
+    path, target = _model_file(Path(source), runs), Path(source).parent
+    if path != Path(source):
+        target, force = path.parent / "exports", force or output is None
     console = Console()
     with _quiet():
         from engine.exporting.formats import get_format
@@ -232,6 +238,23 @@ class _quiet:  # noqa: N801 - used like a function
     def __exit__(self, *_: object) -> None:
         os.dup2(self._kept, 2)
         os.close(self._kept)
+
+
+def _model_file(named: Path, runs: Path | None) -> Path:
+    """A model's file as it is, or the result of the run of that name."""
+    from engine import folders
+    from engine.errors import UnknownName
+
+    if named.suffix == ".keras" or named.expanduser().is_file():
+        return named
+    try:
+        folder = folders.find(named, runs=runs)
+    except UnknownName as error:
+        hint = f"did you mean {' or '.join(error.near)}?" if error.near else "`prune-tui sessions` lists the runs"
+        raise ModelError(f"there is no such file, and no run of that name ({hint})", where=str(named)) from None
+    if not (folder / "model.keras").is_file():
+        raise ModelError("this run has left no model", where=folder.name, todo="Let it run to its end first")
+    return folder / "model.keras"
 
 
 def _load(path: Path) -> Any:

@@ -18,7 +18,7 @@ from engine.events import Finished, Message, encode
 from engine.recipe import load_recipe
 from engine.recipe_reading import parse_override
 from engine.session import Session
-from tui.cli import CANCELLED, DONE, FAILED
+from tui.cli import CANCELLED, DONE, FAILED, unread
 
 _CODES = {"done": DONE, "failed": FAILED, "stopped": CANCELLED}
 
@@ -93,7 +93,13 @@ async def started(
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop_it)
-        code = await _follow(going, as_json=as_json)
+        try:
+            code = await _follow(going, as_json=as_json)
+        except (BrokenPipeError, SystemExit) as end:
+            if unread(end):
+                told = f"`prune-tui attach {going.folder.name}` follows it, `prune-tui stop` ends it."
+                click.echo(f"Nobody reads this any more; the run goes on. {told}", err=True)
+            raise
         for task in stopping:
             with contextlib.suppress(PruneError):
                 await task
@@ -115,11 +121,8 @@ async def _follow(going: Run, *, as_json: bool) -> int:
 async def _as_json(messages: AsyncIterator[Message]) -> Finished | None:
     last = None
     async for message in messages:
-        try:
-            sys.stdout.buffer.write(encode(message))
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            return Finished(state="stopped")
+        sys.stdout.buffer.write(encode(message))
+        sys.stdout.buffer.flush()
         if isinstance(message, Finished):
             last = message
     return last

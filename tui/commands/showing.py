@@ -71,15 +71,23 @@ def summary(session: Session) -> Table:
     for label, key in (("bytes raw", "bytes_raw"), ("bytes packed", "bytes_compressed")):
         values = (_at(dense, "counts", key), _at(pruned, "counts", key))
         table.add_row(label, _whole(values[0]), _whole(values[1]), _ratio(*values))
+    before = {r["batch_size"]: r for r in _at(dense, "latency") or _at(pruned, "reference", "latency") or ()}
     for row in _at(pruned, "latency") or ():
-        speed = row.get("speedup")
+        first = before.get(row["batch_size"])
         table.add_row(
             f"milliseconds, batch {row['batch_size']}",
-            "" if not speed else f"{row['median'] * speed:.3f}",
+            f"{first['median']:.3f}" if first else "",
             f"{row['median']:.3f}",
-            "" if speed is None else f"{speed:.2f}x measured",
+            _speed(row),
         )
     return table
+
+
+def _speed(row: dict[str, Any]) -> str:
+    """The speed-up and its interval: calls are timed in turns, so it need not be the ratio of the two medians."""
+    speed, low, high = (row.get(key) for key in ("speedup", "speedup_low", "speedup_high"))
+    between = f" ({low:.2f}-{high:.2f})" if low is not None and high is not None else ""
+    return "" if speed is None else f"{speed:.2f}x speed{between}"
 
 
 def layers(session: Session) -> Table:

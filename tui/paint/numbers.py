@@ -110,7 +110,9 @@ def ratio(whole: Any, part: Any) -> str:
 def milliseconds(value: Any) -> str:
     """A time in milliseconds with three digits."""
     number = known(value)
-    return DASH if number is None else f"{number:.3g} ms"
+    if number is None:
+        return DASH
+    return f"{number:,.0f} ms" if number >= 999.5 else f"{f'{number:#.3g}'.rstrip('.')} ms"
 
 
 def clock(seconds: Any) -> str:

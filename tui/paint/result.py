@@ -9,7 +9,7 @@ from engine.session import Session
 from tui.paint import heatmap, spreads, sweep
 from tui.paint import numbers as n
 from tui.paint.figures import dig
-from tui.paint.lines import Line, left, line, right, wrap
+from tui.paint.lines import Line, left, length, line, right, wrap
 from tui.paint.tables import table
 
 
@@ -115,7 +115,7 @@ def _latency(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[
             continue
         first = old.get(row.get("batch_size"), {}).get("median")
         speed = n.known(row.get("speedup"))
-        change = f"{n.times(speed)} speed" if speed is not None else ""
+        change = f"{n.times(speed)} speed{_between(row)}" if speed is not None else ""
         out.append(
             (
                 f"time, batch {row.get('batch_size')}",
@@ -126,6 +126,12 @@ def _latency(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[
             )
         )
     return out
+
+
+def _between(row: Mapping[str, Any]) -> str:
+    """The interval of a speed-up: calls are timed in turns, so it need not be the ratio of those medians."""
+    low, high = n.known(row.get("speedup_low")), n.known(row.get("speedup_high"))
+    return f" ({low:.1f}-{high:.1f})" if low is not None and high is not None else ""
 
 
 def _surgery(session: Session, width: int) -> list[Line]:
@@ -157,7 +163,7 @@ def _cells(row: tuple[str, str, str, str, str], width: int) -> Line:
     """A row in the width there is; where it is narrow the change is a bare ratio."""
     name, old, new, change, style = row
     narrow = width < 52
-    last = 7 if narrow else 14
+    last = 7 if narrow else 21 if width >= 60 else 14
     each = 8 if narrow else 11
     if narrow:  # the unit moves into the name
         change = change.split(" ")[0]
@@ -169,6 +175,8 @@ def _cells(row: tuple[str, str, str, str, str], width: int) -> Line:
         )
         old, new = old.removesuffix(" ms"), new.removesuffix(" ms")
     quiet = "heading" if style == "heading" else "quiet"
+    if length(((change, ""),)) >= last:  # the interval goes before the number does
+        change = change.partition(" (")[0]
     return line(
         (f" {left(name, max(10, width - 2 * each - last - 2))}", quiet),
         (right(old, each), quiet if style == "heading" else ""),

@@ -131,7 +131,7 @@ def log(session: Session, width: int, most: int = 500) -> list[Line]:
 def _log_line(entry: LogLine, width: int) -> tuple[Line, ...]:
     style = {"warning": "warning", "error": "error"}.get(entry.level, "")
     mark = "! " if entry.level == "warning" else ""
-    first, *rest = wrap(mark + entry.words, max(8, width - 11), style=style, most=4)
+    first, *rest = wrap(mark + entry.words, max(8, width - 11), style=style)
     return (
         line((f" {n.time_of_day(entry.time)} ", "quiet"), *first),
         *(line(" " * 10, *more) for more in rest),

@@ -18,13 +18,15 @@ import engine.presets
 from engine import catalog
 from engine.errors import PruneError
 from engine.files import write_atomically
+from engine.presets import SUFFIXES
 from engine.recipe import Recipe, load_recipe, to_yaml
 from engine.recipe_reading import Wrong
 from engine.sentence import sentence
+from engine.yaml12 import dump
 from tui import form, history, keys
 from tui.paint import numbers as n
 from tui.paint import page
-from tui.paint.lines import Line, cut, left, line, wrap
+from tui.paint.lines import Line, cut, left, length, line, wrap
 from tui.widgets.keybar import KeyBar
 from tui.widgets.lines import Lines
 from tui.widgets.menu import Menu, Row
@@ -59,6 +61,8 @@ class ConfigureScreen(Screen[None]):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.values = form.plain(recipe)
+        self.kept, self.origin = self.values, recipe.name
+        self.draft = ""  # what was written in the editor and is no recipe yet
         self.recipe: Recipe | None = recipe
         self.problems: tuple[str, ...] = ()
         self.fields: dict[str, form.Field] = {}
@@ -82,8 +86,7 @@ class ConfigureScreen(Screen[None]):
         """Shows the form as it stands."""
         self.recipe, self.problems = form.check(self.values)
         width = self.app.size.width - 2
-        estimates = f"   {self._estimate()}{self._memory()}"
-        told: list[Line] = [cut(line((f" {self.values.get('name')}", "strong"), (estimates, "quiet")), width)]
+        told: list[Line] = [self._head(width)]
         if self.recipe is not None:
             told += wrap(sentence(self.recipe), width, indent=" ")
         for problem in self.problems:
@@ -126,21 +129,42 @@ class ConfigureScreen(Screen[None]):
         """The field under the cursor."""
         return self.fields.get(self.query_one(Menu).chosen)
 
-    def _estimate(self) -> str:
-        last = self.app.history.last(str(self.values.get("name")))
-        if last is None or last.state != "done" or self.recipe is None:
-            return "how long it takes is known after its first run"
-        if not last.epochs:  # a sweep tells points and no epochs
-            return f"about {n.clock(last.updated - last.created)}, by its last run"
-        repairs = self.recipe.prune.repair if self.recipe.prune else ()
-        epochs = self.recipe.train.epochs + sum(int(part.get("epochs", 0) or 0) for part in repairs)
-        return f"about {n.clock((last.updated - last.created) * max(1, epochs) / last.epochs)}, by its last run"
-
-    def _memory(self) -> str:
+    def _head(self, width: int) -> Line:
+        """The name, with the longest way to say what it will cost that fits."""
         from engine.estimating import memory
 
+        seconds, whence = self._seconds()
         need = memory(self.recipe) if self.recipe is not None else None
-        return f"   {n.size(need.total)} of memory beside TensorFlow" if need is not None else ""
+        takes = f"about {n.clock(seconds)}" if seconds is not None else ""
+        bytes_ = n.size(need.total) if need is not None else ""
+        ways = (
+            (f"{takes}, {whence}" if takes else "how long it takes is known after its first run",
+             f"{bytes_} of memory beside TensorFlow" if bytes_ else ""),
+            (takes or "time not known yet", f"{bytes_} of memory" if bytes_ else ""),
+            (takes, bytes_),
+        )  # fmt: skip
+        heads = [
+            line((f" {self.values.get('name')}", "strong"), ("".join(f"   {w}" for w in way if w), "quiet"))
+            for way in ways
+        ]
+        return next((head for head in heads if length(head) <= width), cut(heads[-1], width))
+
+    def _seconds(self) -> tuple[float | None, str]:
+        """How long it may take, by its last run, else by the last one of the same network on the same data."""
+        if self.recipe is None:
+            return None, ""
+        history = self.app.history
+        last, whence = history.last(str(self.values.get("name"))), "by its last run"
+        if last is None or last.state != "done":
+            last, whence = history.alike(self.recipe), "by a run of the same network"
+        if last is None:
+            return None, ""
+        took = last.updated - last.created
+        if not last.epochs:  # a sweep tells points and no epochs
+            return took, whence
+        repairs = self.recipe.prune.repair if self.recipe.prune else ()
+        epochs = self.recipe.train.epochs + sum(int(part.get("epochs", 0) or 0) for part in repairs)
+        return took * max(1, epochs) / last.epochs, whence
 
     def on_menu_moved(self) -> None:
         """Another field."""
@@ -173,10 +197,12 @@ class ConfigureScreen(Screen[None]):
 
         def wrong(text: str) -> str:
             value = form.read(field, text)
-            return value.message if isinstance(value, Wrong) else ""
+            if isinstance(value, Wrong):
+                return value.message
+            return "write a name" if field.path == ("name",) and not text else ""
 
         def answered(text: str | None) -> None:
-            if text:
+            if text is not None:
                 self._put(form.put(self.values, field, form.read(field, text)))
 
         self.app.push_screen(Prompt(f"{field.label}: {field.doc}", form.said(field.value), wrong=wrong), answered)
@@ -216,17 +242,12 @@ class ConfigureScreen(Screen[None]):
         from tui.screens.prompt import Prompt
 
         def answered(name: str | None) -> None:
-            if name and self.recipe is not None:
-                self.values = form.put(self.values, self.fields["name"], name)
-                self.paint()
-                path = self.app.user_presets / f"{name}.yaml"
-                try:
-                    write_atomically(path, to_yaml(self.recipe).encode())
-                except OSError as error:
-                    self.app.say(f"{path} cannot be written: {error.strerror}", error=True)
-                else:
-                    self.app.remember(preset=name)
-                    self.app.say(f"saved as {path}")
+            if not name:
+                return
+            if name != self.origin and any((self.app.user_presets / f"{name}{s}").exists() for s in SUFFIXES):
+                self._ask_overwrite(name)
+            else:
+                self._save(name)
 
         taken = {p.stem for p in engine.presets.shipped_folder().glob("*.yaml")}
 
@@ -236,23 +257,92 @@ class ConfigureScreen(Screen[None]):
         name = str(self.values.get("name"))
         self.app.push_screen(Prompt("Save it as", f"my-{name}" if name in taken else name, wrong=wrong), answered)
 
-    def action_editor(self) -> None:
-        """Opens the recipe in $EDITOR, and reads it again."""
+    def _ask_overwrite(self, name: str) -> None:
+        from tui.screens.ask import Ask
+
+        def answered(answer: str | None) -> None:
+            if answer == "overwrite":
+                self._save(name)
+            elif answer == "again":
+                self.action_save()
+
+        ask = Ask(
+            f"You have a preset {name} already.",
+            ("n", "choose another name", "again"), ("o", "overwrite it", "overwrite"), ("c", "do not save", ""),
+        )  # fmt: skip
+        self.app.push_screen(ask, answered)
+
+    def _save(self, name: str) -> None:
+        self._put(form.put(self.values, self.fields["name"], name))
         if self.recipe is None:
             return
-        editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+        path = self.app.user_presets / f"{name}.yaml"
+        try:
+            write_atomically(path, to_yaml(self.recipe).encode())
+        except OSError as error:
+            self.app.say(f"{path} cannot be written: {error.strerror}", error=True)
+        else:
+            self.kept, self.origin = self.values, name
+            self.app.remember(preset=name)
+            self.app.say(f"saved as {path}")
+
+    def action_editor(self) -> None:
+        """Opens the recipe in $EDITOR, and reads it again; what is no recipe yet is not lost."""
+        set_ = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
+        try:
+            editor = shlex.split(set_) or ["vi"]
+        except ValueError as error:
+            self.app.say(f"EDITOR is {set_!r}, which is no command: {error}", error=True)
+            return
+        text = self.draft or (to_yaml(self.recipe) if self.recipe is not None else dump(self.values))
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"{self.recipe.name}.yaml"
-            path.write_text(to_yaml(self.recipe), encoding="utf-8")
+            path = Path(folder) / f"{Path(str(self.values.get('name'))).name or 'recipe'}.yaml"
+            path.write_text(text, encoding="utf-8")
             try:
                 with self.app.suspend():
-                    subprocess.run([*editor, str(path)], check=False)
-                self._put(form.plain(load_recipe(path)))
+                    code = subprocess.run([*editor, str(path)], check=False).returncode
+                if code:
+                    self.app.say(f"{editor[0]} ended with status {code}; nothing is changed", error=True)
+                    return
+                self.draft = path.read_text(encoding="utf-8", errors="replace")
+                recipe = load_recipe(path)
             except PruneError as error:
-                self.app.say(str(error), error=True)
+                self._ask_mend(str(error).replace(f"{folder}/", ""))
             except OSError as error:
                 self.app.say(f"{editor[0]} cannot be started: {error.strerror}; set EDITOR", error=True)
+            else:
+                self.draft = ""
+                self._put(form.plain(recipe))
+
+    def _ask_mend(self, problems: str) -> None:
+        from tui.screens.ask import Ask
+
+        def answered(answer: str | None) -> None:
+            if answer == "edit":
+                self.action_editor()
+
+        ask = Ask(
+            "That is no recipe yet.", ("e", "go on editing", "edit"), ("c", "back to the form as it was", ""),
+            more=f"{problems}\nWhat you wrote is kept for the next time the editor opens.",
+        )  # fmt: skip
+        self.app.push_screen(ask, answered)
 
     def action_back(self) -> None:
-        """Leaves without saving."""
-        self.app.pop_screen()
+        """Leaves; asks where something would be lost."""
+        if self.values == self.kept and not self.draft:
+            self.app.pop_screen()
+            return
+        from tui.screens.ask import Ask
+
+        def answered(answer: str | None) -> None:
+            if answer == "leave":
+                self.app.pop_screen()
+            elif answer == "save":
+                self.action_save()
+
+        stay, leave = ("c", "stay here", ""), ("l", "leave without it", "leave")
+        if self.values == self.kept:
+            ask = Ask("What you wrote in the editor is not in the form, and not saved.", stay, leave)
+        else:
+            ask = Ask("What you changed is not saved.", stay, ("s", "save it as a preset", "save"), leave)
+        self.app.push_screen(ask, answered)

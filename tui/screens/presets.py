@@ -53,6 +53,10 @@ class PresetsScreen(Screen[None]):
         &.-one #right { display: none; }
         &.-one.-page #left { display: none; }
         &.-one.-page #right { display: block; }
+        &.-one #yaml { display: none; }
+        &.-one #words { height: 1fr; max-height: 100%; }
+        &.-one.-yaml #yaml { display: block; margin-top: 0; }
+        &.-one.-yaml #words { display: none; }
         &.-wide.-yaml #words { display: none; }
         &.-wide.-yaml #yaml { margin-top: 0; }
     }
@@ -73,7 +77,7 @@ class PresetsScreen(Screen[None]):
             with Vertical(id="right"):
                 yield Panel("what it does", id="words")
                 yield Panel("yaml", id="yaml")
-        yield KeyBar("presets")
+        yield KeyBar("presets", allowed=self.allows)
 
     def on_mount(self) -> None:
         """Shows the list at once; what needs reading of old sessions comes after the first paint."""
@@ -117,6 +121,11 @@ class PresetsScreen(Screen[None]):
         self._list()
         self._page()
         self.update_top()
+        self.query_one(KeyBar).update_keys()
+
+    def allows(self, key: keys.Key) -> bool:
+        """What the footer offers: the way to the page, where it is not beside the list anyway."""
+        return self.one or key.id != "presets.other"
 
     @property
     def chosen(self) -> Preset | None:
@@ -127,8 +136,9 @@ class PresetsScreen(Screen[None]):
     def update_top(self) -> None:
         """The first line: the app's name, and how the engine is."""
         width = self.app.size.width
-        going = len(self.app.desk.going)
-        end = line((f"{going} going   " if going else "", "pruned"), (f"{self.app.engine_words} ", "quiet"))
+        going, waiting = len(self.app.desk.going), len(self.app.desk.queue)
+        told = f"{going} going   {f'{waiting} in the queue   ' if waiting else ''}" if going else ""
+        end = line((told, "pruned"), (f"{self.app.engine_words} ", "quiet"))
         for top in self.query("#top").results(Lines):  # none any more while the app is closing
             top.put([spread(line((" prune-tui", "strong")), end, width)])
 
@@ -200,9 +210,14 @@ class PresetsScreen(Screen[None]):
             self.app.enqueue(preset.recipe)
 
     def action_yaml(self) -> None:
-        """YAML instead of words, and back."""
-        self.toggle_class("-yaml")
+        """YAML instead of words, and back; on a small screen that is the page."""
+        if self.one and not self.has_class("-page"):
+            self.add_class("-page", "-yaml")
+        else:
+            self.toggle_class("-yaml")
         self.call_after_refresh(self._page)
+        if self.has_class("-page"):
+            self.call_after_refresh(self.query_one("#yaml" if self.has_class("-yaml") else "#words").focus)
 
     def action_card(self) -> None:
         """The method cards of the chosen preset."""
@@ -216,7 +231,7 @@ class PresetsScreen(Screen[None]):
         """List or page, where both do not fit; else the keyboard goes to the other one."""
         if self.has_class("-one"):
             self.toggle_class("-page")
-            target = "#words" if self.has_class("-page") else "#list"
+            target = "#list" if not self.has_class("-page") else "#yaml" if self.has_class("-yaml") else "#words"
             self.call_after_refresh(self._page)
         else:
             target = "#list" if not self.query_one(Menu).has_focus else "#yaml" if self.has_class("-yaml") else "#words"
@@ -231,7 +246,8 @@ class PresetsScreen(Screen[None]):
         self.call_after_refresh(target.focus)
 
     def action_filter(self) -> None:
-        """Opens the filter."""
+        """Opens the filter, above the list."""
+        self.remove_class("-page")
         found = self.query("#filter")
         if found:
             found.first().focus()

@@ -15,8 +15,8 @@ from tui.paint.lines import line, wrap
 from tui.widgets.lines import Lines
 
 
-class Prompt(ModalScreen[str]):
-    """Shows a question and a line to write on; gives back what was written, or "" where Escape was pressed.
+class Prompt(ModalScreen[str | None]):
+    """Shows a question and a line to write on; gives back what was written, or None where Escape was pressed.
 
     Args:
         question: what is asked.
@@ -65,4 +65,4 @@ class Prompt(ModalScreen[str]):
 
     def action_leave(self) -> None:
         """Leaves it as it was."""
-        self.dismiss("")
+        self.dismiss(None)

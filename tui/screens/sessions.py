@@ -131,7 +131,7 @@ class SessionsScreen(Screen[None]):
             return
         summary, width, folder = run.summary, self.app.size.width - 2, Path(run.folder)
         target = f"target {summary.target.replace('_', ' ')}" if summary.target else ""
-        warnings = f"{summary.warnings} warnings" if summary.warnings else ""
+        warnings = f"{summary.warnings} warning{'s' if summary.warnings != 1 else ''}" if summary.warnings else ""
         said = "   ".join(filter(None, (summary.title or summary.name, f"{summary.epochs} epochs", target, warnings)))
         what = line(f" {said}")
         if run.state == "failed" and summary.words:

@@ -12,9 +12,11 @@ from tui import keys
 from tui.paint.lines import length
 from tui.widgets.lines import Lines
 
+WAY_BACK = ("back", "dismiss")
+
 
 class KeyBar(Lines):
-    """Footer of one scope. Keys that do not fit are left out from the end; help and quit always stay."""
+    """Footer of one scope. Keys that do not fit are left out from the end; the way back, help and quit always stay."""
 
     DEFAULT_CSS = "KeyBar { dock: bottom; height: 1; padding: 0 1; }"
 
@@ -26,11 +28,14 @@ class KeyBar(Lines):
     def update_keys(self) -> None:
         """Draws again: the size, the keymap or what is possible changed."""
         keymap = getattr(self.app, "user_keys", {})
-        own = [k for k in keys.of(self.scope) if k.shown and self.allowed(k)]
+        own = [k for k in keys.of(self.scope) if (k.shown or k.spare) and self.allowed(k)]
         always = [k for k in keys.of("app") if k.shown]
         faces = [(k, keys.face(k, keymap)) for k in (*own, *always)]
-        while len(faces) > len(always) and self._width(faces) > self.size.width:
-            del faces[len(faces) - len(always) - 1]
+        rest = [k for k in own if k.action not in WAY_BACK]
+        leaving = [*(k for k in rest if not k.spare), *(k for k in rest if k.spare)]  # the last one leaves first
+        while leaving and self._width(faces) > self.size.width:
+            gone = leaving.pop()
+            faces = [(k, face) for k, face in faces if k is not gone]
         if faces != self.faces:
             self.faces = faces
             self.put([tuple(s for k, f in faces for s in ((f, "key"), (f" {k.word}  ", "quiet")))])

@@ -71,5 +71,10 @@ def test_tall_digits_are_three_lines_of_one_width(text):
     assert len({len(row) for row in rows}) == 1
 
 
+def test_a_tall_comma_hangs_below_the_line_where_a_point_stands_on_it():
+    assert [row[4:-4] for row in marks.tall("1,1")] == ["  ", "  ", "▄▀"]
+    assert [row[4:-4] for row in marks.tall("1.1")] == [" ", " ", "▀"]
+
+
 def test_a_tall_one_and_zero():
     assert marks.tall("10") == ("▄█  █▀█", " █  █ █", "▀▀▀ ▀▀▀")

@@ -32,3 +32,20 @@ def test_the_interval_and_who_paid_are_said_worst_first(width: int) -> None:
 def test_without_an_interval_nothing_is_said(accuracy: object) -> None:
     session = Session(state="done", pruned={"metric": {"value": 0.9}, "comparison": {"accuracy": accuracy}})
     assert "confidence" not in " ".join(map(plain, paint(session, 80)))
+
+
+def test_a_speed_up_comes_with_its_interval_where_there_is_room() -> None:
+    times = [{"batch_size": 1, "median": 0.53, "speedup": 1.02, "speedup_low": 0.89, "speedup_high": 1.38}]
+    session = Session(state="done", pruned={"metric": {"value": 0.9}, "latency": times})
+    assert any("0.530 ms" in row and "1.0x speed (0.9-1.4)" in row for row in map(plain, paint(session, 63)))
+    narrow = [row for row in map(plain, paint(session, 44)) if "batch 1" in row]
+    assert narrow[0].rstrip().endswith("1.0x")
+
+
+def test_the_numbers_of_a_row_never_touch() -> None:
+    times = [{"batch_size": 64, "median": 123.4, "speedup": 10.25, "speedup_low": 10.89, "speedup_high": 11.38}]
+    session = Session(state="done", pruned={"metric": {"value": 0.9}, "latency": times})
+    for width in range(44, 100):
+        (row,) = [text for text in map(plain, paint(session, width)) if "batch 64" in text]
+        assert length(((row, ""),)) <= width
+        assert " 10.2x" in row

@@ -189,7 +189,7 @@ def test_the_dense_time_comes_from_the_reference_where_it_was_measured_there(tol
     session = told()
     dense = {k: v for k, v in session.dense.items() if k != "latency"}
     pruned = {**session.pruned, "reference": {"latency": [{"batch_size": 1, "median": 0.44}]}}
-    assert "0.44 ms" in said(result.paint(replace(session, dense=dense, pruned=pruned), 60))
+    assert "0.440 ms" in said(result.paint(replace(session, dense=dense, pruned=pruned), 60))
 
 
 def test_a_dense_model_that_was_kept_is_the_control(told):

@@ -1,3 +1,9 @@
+import sys
+from contextlib import nullcontext
+
+import pytest
+
+
 async def _open(app, pilot, settle, preset="gradual-global"):
     await settle(pilot, lambda: app.painted)
     app.screen.query_one("#list").choose(preset)
@@ -65,3 +71,83 @@ async def test_saved_as_a_preset_of_ones_own(make_app, settle, text_of, tmp_path
         await pilot.press("escape")
         await settle(pilot, lambda: "YOUR OWN" in text_of(app))
         assert "my-gradual-global" in text_of(app)
+
+
+async def test_leaving_with_changes_asks_first(make_app, settle, text_of):
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await _open(app, pilot, settle)
+        app.screen.query_one("#form").choose("prune.target.sparsity")
+        await pilot.press("right", "escape")
+        await settle(pilot, lambda: "What you changed is not saved" in text_of(app))
+        await pilot.press("enter")  # stays
+        await settle(pilot, lambda: getattr(app.screen, "scope", "") == "configure")
+        assert app.screen.recipe.prune.target.get("sparsity") == 0.95
+        await pilot.press("left", "escape")  # as it was: nothing to ask
+        await settle(pilot, lambda: getattr(app.screen, "scope", "") == "presets")
+
+
+async def test_a_preset_of_ones_own_is_not_overwritten_unasked(make_app, settle, text_of, tmp_path):
+    (tmp_path / "own").mkdir(exist_ok=True)
+    mine = tmp_path / "own" / "my-gradual-global.yaml"
+    mine.write_text("name: my-gradual-global\nseed: 7\n")
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await _open(app, pilot, settle)
+        await pilot.press("ctrl+s", "enter")
+        await settle(pilot, lambda: "You have a preset my-gradual-global already" in text_of(app))
+        await pilot.press("c")
+        await settle(pilot, lambda: getattr(app.screen, "scope", "") == "configure")
+        assert "seed: 7" in mine.read_text()
+        await pilot.press("ctrl+s", "enter")
+        await settle(pilot, lambda: "already" in text_of(app))
+        await pilot.press("o")
+        await settle(pilot, lambda: "seed: 7" not in mine.read_text())
+
+
+@pytest.fixture
+def editor(monkeypatch, tmp_path):
+    """Sets an $EDITOR with an argument, made of Python code that sees the file's path as `path`."""
+
+    def write(code):
+        script = tmp_path / "an editor.py"
+        script.write_text(f"import sys, pathlib\npath = pathlib.Path(sys.argv[-1])\n{code}\n")
+        monkeypatch.delenv("VISUAL", raising=False)
+        monkeypatch.setenv("EDITOR", f"{sys.executable} '{script}' --wait")
+
+    monkeypatch.setattr("tui.app.PruneApp.suspend", lambda _: nullcontext())
+    return write
+
+
+async def test_what_the_editor_left_is_read_and_a_mistake_is_not_lost(make_app, settle, text_of, editor):
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await _open(app, pilot, settle)
+        editor("path.write_text(path.read_text().replace('seed: 0', 'sead: 5'))")
+        await pilot.press("ctrl+e")
+        await settle(pilot, lambda: "unknown key 'sead'" in text_of(app))
+        await pilot.press("c")
+        await settle(pilot, lambda: getattr(app.screen, "scope", "") == "configure")
+        assert app.screen.recipe.seed == 0
+        editor("path.write_text(path.read_text().replace('sead', 'seed'))")
+        await pilot.press("ctrl+e")
+        await settle(pilot, lambda: app.screen.recipe.seed == 5)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [("false", "false ended with status 1; nothing is changed"), ("no-such-editor", "cannot be started"),
+     ("vi '", "which is no command")],
+)  # fmt: skip
+async def test_an_editor_that_fails_changes_nothing(make_app, settle, text_of, editor, monkeypatch, command, said):
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", command)
+    app = make_app()
+    heard = []
+    async with app.run_test(size=(120, 40)) as pilot:
+        await _open(app, pilot, settle)
+        monkeypatch.setattr(app, "say", lambda words, **_: heard.append(words))
+        before = app.screen.recipe
+        await pilot.press("ctrl+e")
+        await settle(pilot, lambda: any(said in words for words in heard))
+        assert app.screen.recipe == before

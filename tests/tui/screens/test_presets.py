@@ -157,3 +157,56 @@ async def test_the_palette_has_every_key_of_the_screen(make_app, settle):
         await pilot.pause()
         await pilot.press(*"sessions", "enter")
         await settle(pilot, lambda: getattr(app.screen, "scope", "") == "sessions")
+
+
+async def test_on_a_small_screen_the_filter_and_the_yaml_can_be_reached_from_the_page(make_app, settle, text_of):
+    app = make_app()
+    async with app.run_test(size=(50, 14)) as pilot:
+        await settle(pilot, lambda: app.painted)
+        assert "tab page" in text_of(app)
+        await pilot.press("tab")
+        await settle(pilot, lambda: app.screen.has_class("-page"))
+        assert "schema: 1" not in text_of(app)
+        await pilot.press("y")
+        await settle(pilot, lambda: "schema: 1" in text_of(app))
+        await pilot.press("slash", *"random")
+        await settle(pilot, lambda: not app.screen.has_class("-page") and app.screen.words == "random")
+
+
+async def test_a_run_that_an_earlier_app_left_is_told_and_followed(make_app, settle, kept, monkeypatch):
+    runs = kept("gradual-global", "sap")
+    (left,) = runs.glob("*-sap")
+    monkeypatch.setattr("engine.journal.held", lambda folder: folder == left)
+    app = make_app(runs=runs)
+    heard = []
+    monkeypatch.setattr(app, "say", lambda words, **_: heard.append(words))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot, lambda: f"{left.name} is still going: press r to follow it" in heard)
+        await pilot.press("r")
+        await settle(pilot, lambda: app.screen.scope == "run")
+        assert app.screen.live.folder == left
+
+
+async def test_the_last_run_can_be_opened_in_a_new_app(make_app, settle, kept):
+    runs = kept("gradual-global")
+    app = make_app(runs=runs)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot, lambda: app.painted)
+        await pilot.press("r")
+        await settle(pilot, lambda: app.screen.scope == "run")
+        assert app.screen.live.folder.parent == runs
+
+
+async def test_quitting_tells_of_what_waits_in_the_queue(make_app, settle, text_of):
+    app = make_app("pruning")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot, lambda: app.painted)
+        app.screen.query_one("#list").choose("gradual-global")
+        await pilot.press("enter")
+        await settle(pilot, lambda: app.screen.scope == "run" and app.desk.going)
+        await pilot.press("escape")
+        await settle(pilot, lambda: app.screen.scope == "presets")
+        await pilot.press("a")
+        await settle(pilot, lambda: "1 going   1 in the queue" in text_of(app))
+        await pilot.press("q")
+        await settle(pilot, lambda: "1 in the queue will not be started" in " ".join(text_of(app).split()))
