@@ -107,6 +107,19 @@ def test_any_kept_units_get_their_least_squares(kind, data):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(40))
+def test_dependent_units_of_very_different_scales(kind, seed):
+    rng = np.random.default_rng(seed)
+    z = rng.standard_normal((50, 3)) @ rng.standard_normal((3, 9)) * rng.choice([1e-3, 1.0, 50.0], 9)
+    keep = np.sort(rng.permutation(9)[:4])
+    sums = gathered(kind, z)
+    mixed = mixture(sums, keep)
+    missed = np.linalg.norm(z - z[:, keep] @ mixed) / np.linalg.norm(z)
+    assert missed < 1e-7  # three of them would do
+    assert error(sums, keep, mixed) == pytest.approx(missed, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_dependent_kept_units_get_the_least_norm(kind):
     rng = np.random.default_rng(3)
     one = rng.standard_normal((60, 1))
