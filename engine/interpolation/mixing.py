@@ -50,11 +50,15 @@ def error(gathered: Gathered, keep: Sequence[int] | Array, mixed: Array) -> floa
     total = gathered.energy
     if total <= 0:
         return 0.0
-    gram, kept = gathered.gram(), np.asarray(keep, np.int64)
+    kept = np.asarray(keep, np.int64)
     rest = np.setdiff1d(np.arange(gathered.units), kept)
     made = mixed[:, rest]
+    if isinstance(gathered, Triangle):
+        upper = gathered.triangle()
+        return float(np.linalg.norm(upper[:, rest] - upper[:, kept] @ made) / np.sqrt(total))
     # In full, also where what is fitted and what is left are orthogonal, so that ||Z||^2 - <Z, Z_keep T> would do: that
     # is as wrong as T is, this only as wrong as its square.
+    gram = gathered.gram()
     crossed = float(np.einsum("ij,ij->", gram[np.ix_(kept, rest)], made))
     inner = float(np.einsum("ij,ij->", gram[np.ix_(kept, kept)] @ made, made))
     left = float(np.diag(gram)[rest].sum()) - 2 * crossed + inner

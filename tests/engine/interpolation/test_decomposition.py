@@ -102,8 +102,12 @@ def test_any_kept_units_get_their_least_squares(kind, data):
     assert np.array_equal(mixed[:, keep], np.eye(len(keep)))
     best = z - z[:, keep] @ (np.linalg.pinv(z[:, keep]) @ z)
     ours = z - z[:, keep] @ mixed
-    assert np.linalg.norm(ours) <= np.linalg.norm(best) + 1e-6 * np.linalg.norm(z)
-    assert error(sums, keep, mixed) == pytest.approx(np.linalg.norm(ours) / np.linalg.norm(z), abs=1e-6)
+    slack = 1e-6
+    if kind is Gram:  # squares lose half the digits, of the terms that T adds up
+        terms = np.abs(mixed) * np.linalg.norm(z[:, keep], axis=0)[:, None]
+        slack = max(slack, 4 * np.sqrt(np.finfo(float).eps) * terms.sum() / np.linalg.norm(z))
+    assert np.linalg.norm(ours) <= np.linalg.norm(best) + slack * np.linalg.norm(z)
+    assert error(sums, keep, mixed) == pytest.approx(np.linalg.norm(ours) / np.linalg.norm(z), abs=slack)
 
 
 @pytest.mark.parametrize("kind", KINDS)
