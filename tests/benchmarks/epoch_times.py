@@ -1,7 +1,8 @@
 """What an epoch costs while units leave: seconds by the clock and of the processor, epoch by epoch of one run.
 
-The first epoch after units left (and the first of all) also compiles. Processor seconds count both cores and hardly change
-when neighbours are busy.
+The first epoch after units left (and the first of all) also compiles, and what was scored before it counts to it.
+Processor seconds count both cores and hardly change when neighbours are busy. A dense network that an earlier run left
+in the cache takes none: its clock is of then (PRUNE_TUI_CACHE=FOLDER chooses another cache).
 
     python tests/benchmarks/epoch_times.py [PRESET] [--set KEY=VALUE ...]
 """
@@ -45,9 +46,8 @@ def main():
     begun = time.perf_counter()
     session = engine.run(recipe, on_event=tell)
     dense, pruned = (part["metric"]["value"] for part in (session.dense, session.pruned))
-    print(
-        f"test {session.metric.name}: dense {dense:.3f}, pruned {pruned:.3f}; {time.perf_counter() - begun:.0f} s in all"
-    )
+    took = time.perf_counter() - begun
+    print(f"test {session.metric.name}: dense {dense:.3f}, pruned {pruned:.3f}; {took:.0f} s in all")
     return 0
 
 
