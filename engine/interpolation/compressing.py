@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from engine.heads import final_activation
 from engine.interpolation.deciding import by_budget, by_error
 from engine.interpolation.folding import Fit, Folder
 from engine.interpolation.gathering import Array, Gathered, Gram, Halves, Triangle
-from engine.interpolation.hearing import inputs_of, rows_for
+from engine.interpolation.hearing import inputs_of
 from engine.interpolation.readers import Couplings, couplings
 from engine.interpolation.sizes import Budget
 
@@ -153,10 +154,10 @@ def compress(
     from engine.surgery.removal import remove
 
     _check(keep=keep, epsilon=epsilon, flops=flops, size=size, method=method, ridge=ridge)
-    inputs = inputs_of(x, rows=batch_size or rows_for(model))
     known = couplings(model)
+    inputs = inputs_of(x, model=model, rows=batch_size)
     if isinstance(epsilon, Mapping):
-        check_units(known.trace, dict.fromkeys(epsilon, ()))
+        check_units(known.trace, dict.fromkeys(epsilon, ()), where="interpolate")
     with _kernels_restored(model, known):
         folder, skipped = _folded(
             model,
@@ -174,7 +175,9 @@ def compress(
         done = remove(model, {key: units for key, units in gone.items() if len(units)})
     kept = {k: tuple(int(u) for u in np.flatnonzero(folder.keep[spaces[k].labels])) for k in done.report.removed}
     sizes_of = {k: (len(s.labels), len(s.labels) - len(done.report.removed.get(k, ()))) for k, s in spaces.items()}
-    agreed = None if agree_on is None else agreement_of(model, done.model, x if _is_x(agree_on) else agree_on)
+    agreed = None
+    if agree_on is not None:  # x itself may be an iterator, and at its end
+        agreed = _agreement(model, done.model, inputs if _is_x(agree_on) else inputs_of(agree_on, model=model))
     report = done.report
     return Compression(done.model, tuple(folder.fits), kept, sizes_of, skipped, agreed, report.flops, report.params)
 
@@ -202,7 +205,8 @@ def units_within(
         By layer key, a bool array `(units,)`, True = keep, for every layer that makes units.
     """
     _check(epsilon=epsilon, flops=flops, size=size, keep=None, method="gram", ridge=0.0)
-    inputs, known = inputs_of(x, rows=batch_size or rows_for(model)), couplings(model)
+    known = couplings(model)
+    inputs = inputs_of(x, model=model, rows=batch_size)
     with _kernels_restored(model, known):
         folder, _ = _folded(
             model, known, inputs, keep=None, epsilon=epsilon, flops=flops, size=size, summing=Gram, on_fit=None
@@ -237,9 +241,8 @@ def fold(
     """
     known = couplings(model)
     stays, skipped = _start(known, _complement(known, removed))
-    folder = Folder(
-        model, known, inputs_of(x, rows=batch_size or rows_for(model)), keep=stays, summing=_summing("gram", ridge)
-    )
+    inputs = inputs_of(x, model=model, rows=batch_size)
+    folder = Folder(model, known, inputs, keep=stays, summing=_summing("gram", ridge))
     folder.run((), on_fit=on_fit)
     return tuple(folder.fits), skipped
 
@@ -253,6 +256,10 @@ def agreement_of(one: keras.Model, other: keras.Model, x: Any, *, batch_size: in
         x: inputs, as for `interpolate`.
         batch_size: rows run at a time; None takes as many as memory allows.
     """
+    return _agreement(one, other, inputs_of(x, model=one, rows=batch_size))
+
+
+def _agreement(one: keras.Model, other: keras.Model, inputs: Callable[[], Iterable[Any]]) -> float | None:
     import tensorflow as tf
 
     @tf.function(reduce_retracing=True)
@@ -261,7 +268,7 @@ def agreement_of(one: keras.Model, other: keras.Model, x: Any, *, batch_size: in
 
     middle = 0.5 if final_activation(one) == "sigmoid" else 0.0  # of a probability, or of a logit
     same = total = 0
-    for batch in inputs_of(x, rows=batch_size or rows_for(one))():
+    for batch in inputs():
         first, second = both(tf.nest.map_structure(tf.convert_to_tensor, batch))
         if not tf.is_tensor(first) or len(first.shape) < 2:
             return None
@@ -285,7 +292,7 @@ def _check(**given: Any) -> None:
         )
     name, value = next(iter(chosen.items()))
     for number in value.values() if name == "epsilon" and isinstance(value, Mapping) else (value,):
-        if name != "keep" and not 0 <= float(number) <= 1:
+        if name != "keep" and not (isinstance(number, Real) and 0 <= float(number) <= 1):
             raise PruneError(f"{name} must be between 0 and 1, got {number}", where="interpolate")
     if given["method"] not in ("gram", "qr"):
         raise PruneError(f"method must be gram or qr, got {given['method']!r}", where="interpolate")
@@ -308,7 +315,7 @@ def _start(known: Couplings, keep: Keep | None) -> tuple[Array, dict[str, str]]:
     if keep is None:
         skipped = {name: g.obstacle for g in known.groups if g.obstacle for name in g.group.layers}
         return np.ones(known.trace.count, bool), skipped
-    check_units(known.trace, keep)
+    check_units(known.trace, keep, where="interpolate")
     gone = _complement(known, keep)
     plan = plan_removal(known.trace, check_units(known.trace, gone), barred=obstacles)
     reasons: dict[str, list[str]] = {}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.errors import PruneError
 from engine.interpolation.gathering import Array, Gathered, Gram
 from engine.interpolation.hearing import EnoughHeard, hear, order_of
 from engine.interpolation.mixing import error, mixture
@@ -104,6 +105,8 @@ class Folder:
         """One run of the model for all readers: each is folded when the run arrives at it, before it computes."""
         import tensorflow as tf
 
+        failed: list[PruneError] = []
+
         def arrive(reader: Reader) -> Callable[[Call], Call]:
             def make(real: Call) -> Call:
                 def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -111,6 +114,9 @@ class Folder:
                         self._inside, self._here = True, {id(reader.layer): [inputs.numpy()]}
                         try:
                             act(reader)
+                        except PruneError as error:  # past Keras, which would write the call's arguments into it
+                            failed.append(error)
+                            raise EnoughHeard from error
                         finally:
                             self._inside, self._here = False, {}
                         if reader is self.readers[-1]:
@@ -123,6 +129,8 @@ class Folder:
 
         with replaced({r.layer: arrive(r) for r in self.readers}), contextlib.suppress(EnoughHeard):
             self.model(tf.nest.map_structure(tf.convert_to_tensor, batch), training=False)
+        if failed:
+            raise failed[0]
 
     def _only_batch(self) -> Any:
         """The batch, where there is only one."""

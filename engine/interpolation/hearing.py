@@ -36,24 +36,39 @@ def rows_for(model: keras.Model) -> int:
     return int(min(max(_BYTES // (4 * widest), 1), 1 << 15))
 
 
-def inputs_of(x: Any, *, rows: int) -> Callable[[], Iterable[Any]]:
+def inputs_of(x: Any, *, model: keras.Model, rows: int | None = None) -> Callable[[], Iterable[Any]]:
     """Batches of inputs that can be gone through again and again.
 
     Args:
         x: an array, `(x, y)`, a `tf.data.Dataset`, or an iterator over batches (which is then held in memory).
-        rows: rows a batch of arrays.
+        model: what they are for.
+        rows: rows a batch of arrays; None takes as many as memory allows.
 
     Raises:
-        DataError: there are none.
+        DataError: there are none, or they are of another shape than the model reads.
     """
-    if hasattr(x, "__next__"):
-        held = list(x)
-        return lambda: held
-    try:
-        next(iter(input_batches(x, rows=rows)))
-    except StopIteration:
-        raise DataError("there are no inputs to interpolate from") from None
-    return lambda: input_batches(x, rows=rows)
+    at_a_time = rows or rows_for(model)
+    held = list(x) if hasattr(x, "__next__") else None
+
+    def batches() -> Iterable[Any]:
+        return input_batches(x, rows=at_a_time) if held is None else held
+
+    first = next(iter(batches()), None)
+    if first is None:
+        raise DataError("there are no inputs to interpolate from")
+    _check_shape(first, model)
+    return batches
+
+
+def _check_shape(batch: Any, model: keras.Model) -> None:
+    from engine.surgery.trace import functional
+
+    wanted = getattr(functional(model), "inputs", None) or []
+    if len(wanted) != 1 or not hasattr(batch, "shape") or len(batch.shape) != len(wanted[0].shape):
+        return
+    given, reads = tuple(batch.shape[1:]), tuple(wanted[0].shape[1:])
+    if any(w not in (None, n) for n, w in zip(given, reads, strict=True)):
+        raise DataError(f"the inputs have shape {given} a sample, and {model.name} reads {reads}")
 
 
 def order_of(model: keras.Model, layers: Sequence[keras.Layer], batch: Any) -> dict[int, tuple[int, int]]:

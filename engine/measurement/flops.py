@@ -184,6 +184,22 @@ def _attention(layer: Any, given: list[Shape], made: list[Shape]) -> list[Part]:
     return [*parts, (None, 2 * rows * columns * heads * (width + inner) + 5 * rows * columns * heads)]
 
 
+def _dot_attention(layer: Any, given: list[Shape], made: list[Shape]) -> list[Part]:
+    query, value = given[0], given[1]
+    pairs = _size(query[:-1]) * int(value[1] or 1)
+    return [(None, pairs * (2 * int(query[-1] or 1) + 2 * int(value[-1] or 1) + 5))]
+
+
+def _einsum(layer: Any, given: list[Shape], made: list[Shape]) -> list[Part]:
+    # for each value that is made, products over the letters that are summed
+    read, written = layer.subscripts.replace(" ", "").replace("...", "").split("->")
+    sizes: dict[str, int] = {}
+    for letters, shape in zip(read.split(","), given, strict=False):
+        sizes |= {c: int(n or 1) for c, n in zip(reversed(letters), reversed(shape), strict=False)}
+    summed = math.prod(n for c, n in sizes.items() if c not in written)
+    return [(None, len(read.split(",")) * _size(made[0]) * summed)]
+
+
 def _recurrent(layer: Any, given: list[Shape], made: list[Shape]) -> list[Part]:
     cell = layer.cell
     steps = int(given[0][1] or 1)
@@ -218,7 +234,7 @@ def _each(times: int) -> Count:
 
 
 def _whole(layer: Any, given: list[Shape], made: list[Shape]) -> list[Part]:
-    return [(None, sum(_size(s) for s in given))]
+    return [(None, _size(given[0]))]  # a mask that comes along costs nothing
 
 
 def _merge(layer: Any, given: list[Shape], made: list[Shape]) -> list[Part]:
@@ -249,7 +265,9 @@ _RULES: dict[str, Count] = {
     **_many("Conv1DTranspose Conv2DTranspose Conv3DTranspose", _transposed),
     **_many("DepthwiseConv1D DepthwiseConv2D", _depthwise),
     **_many("SeparableConv1D SeparableConv2D", _separable),
-    "MultiHeadAttention": _attention,
+    **_many("MultiHeadAttention GroupedQueryAttention", _attention),
+    "Attention": _dot_attention,
+    "Einsum": _einsum,
     **_many("LSTM GRU SimpleRNN", _recurrent),
     "Bidirectional": _bidirectional,
     "TimeDistributed": _distributed,
@@ -277,6 +295,11 @@ _RULES: dict[str, Count] = {
         "UpSampling1D UpSampling2D UpSampling3D StochasticDepth Transpose ExpandDims Squeeze GetItem Split Stack",
         _each(0),
     ),
+    **_many(
+        "Softplus Softsign Mish Elu Selu Erf Abs Absolute Negative Sign Clip Log1p Expm1 Rsqrt Where Mod", _each(1)
+    ),
+    **_many("Greater GreaterEqual Less LessEqual Equal NotEqual LogicalAnd LogicalOr LogicalNot Cumsum", _each(1)),
+    **_many("Swapaxes Moveaxis Repeat Tile Flip Roll Unstack Take Slice OnesLike ZerosLike Ravel", _each(0)),
     **_many("Cast Shape Resizing CenterCrop Pad Arange BroadcastTo", _each(0)),
 }
 

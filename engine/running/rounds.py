@@ -35,6 +35,7 @@ def round_of(index: int, count: int) -> Callable[[Run], None]:
         prune = run.recipe.prune
         assert prune is not None
         schedule = prune.schedule
+        epochs = int(schedule.get("epochs") or run.recipe.train.epochs)
         if run.done == 0:
             target = target_sparsity(prune.target)
             run.begin("pruning", f"round {index + 1} of {count}")
@@ -46,8 +47,9 @@ def round_of(index: int, count: int) -> Callable[[Run], None]:
             histograms.tell(run)
             rewind(run, index, count)
             if run.by_units and not goes_back(prune):
-                shrink_between_rounds(run, epochs=schedule.get("epochs") or run.recipe.train.epochs)
-        train(run, phase="training", epochs=schedule.get("epochs") or run.recipe.train.epochs, tag=TAG)
+                left = (count - index) * epochs + sum(part.get("epochs", 0) for part in prune.repair)
+                shrink_between_rounds(run, epochs=left, last=index + 1 == count)
+        train(run, phase="training", epochs=epochs, tag=TAG)
 
     return act
 

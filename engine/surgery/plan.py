@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -58,28 +59,53 @@ class Plan:
         return {key: tuple(int(u) for u in units) for key, units in lost.items() if len(units)}
 
 
-def check_units(trace: Trace, units: Mapping[str, Iterable[int]]) -> dict[str, Array]:
+def check_units(trace: Trace, units: Mapping[str, Iterable[int]], *, where: str = "remove_units") -> dict[str, Array]:
     """The asked units as sorted arrays without repeats.
+
+    Args:
+        trace: the model's graph.
+        units: by layer key, the numbers of units.
+        where: the function that was called, for messages.
 
     Raises:
         UnknownName: no layer of that key makes units.
-        PruneError: a layer has no such unit.
+        PruneError: a layer has no such unit, or what is given are no numbers of units.
     """
+    if not isinstance(units, Mapping):
+        raise PruneError(
+            f"units are asked for by layer, not as {type(units).__name__}",
+            where=where,
+            todo='Give a mapping such as {"conv2": [0, 5, 7]}',
+        )
     checked: dict[str, Array] = {}
     known = set(trace.layer_keys.values())
     for key, asked in units.items():
-        numbers = np.unique(np.asarray(list(asked), np.int64))
+        numbers = _numbers(key, asked, where)
         space = trace.spaces.get(key)
         if space is None and key not in known:
-            raise UnknownName("layer with units", key, trace.spaces, where="remove_units")
+            raise UnknownName("layer with units", key, trace.spaces, where=where)
         if space is not None and len(numbers) and not (numbers[0] >= 0 and numbers[-1] < len(space.labels)):
             raise PruneError(
                 f"layer {key} has no unit {int(numbers[0] if numbers[0] < 0 else numbers[-1])}",
-                where="remove_units",
+                where=where,
                 todo=f"Its units are 0 to {len(space.labels) - 1}",
             )
         checked[key] = numbers
     return checked
+
+
+def _numbers(key: str, asked: Any, where: str) -> Array:
+    try:
+        given = np.asarray([] if isinstance(asked, str) else list(asked))
+        wrong = isinstance(asked, str)
+    except (TypeError, ValueError):
+        given, wrong = np.zeros(0), True
+    if wrong or given.ndim != 1 or (len(given) and given.dtype.kind not in "iu"):
+        mask = "; of a mask, take np.flatnonzero(mask)" if given.dtype == bool else ""
+        raise PruneError(
+            f"the units of layer {key} are asked for by whole numbers", where=where, todo=f"Give a list{mask}"
+        )
+    return np.unique(given.astype(np.int64))
 
 
 def plan_removal(

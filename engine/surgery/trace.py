@@ -105,14 +105,15 @@ class Trace:
         self.resized: dict[tuple[int, Any], Array] = {}
         self.grouped: dict[str, bool] = {}
         self.barriers: dict[str, str] = {}
-        self.layer_keys = {id(layer): key for key, layer in layer_keys(model).items()}
-        self.calls: dict[int, int] = {}
         graph = functional(model)
         if graph is None:
+            name = getattr(model, "name", type(model).__name__)
             raise ModelError(
-                f"{model.name} is no Functional or Sequential model, so its graph cannot be seen",
+                f"{name} is no Functional or Sequential model, so its graph cannot be seen",
                 todo="Build it with the functional API, or call the Sequential model on data once",
             )
+        self.layer_keys = {id(layer): key for key, layer in layer_keys(model).items()}
+        self.calls: dict[int, int] = {}
         outputs = self._walk(graph, [untracked(x.shape) for x in graph.inputs])
         for tensor, flow in zip(graph.outputs, outputs, strict=True):
             name = tensor._keras_history.operation.name

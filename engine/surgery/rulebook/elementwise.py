@@ -70,6 +70,10 @@ def same(call: Call, x: Flow) -> Flow:
     "ops.Ceil",
     "ops.OnesLike",
     "ops.ZerosLike",
+    "ops.LogicalNot",
+    "ops.Isnan",
+    "ops.Isinf",
+    "ops.Isfinite",
 )
 def pointwise(call: Call) -> Flow:
     """One number in, one number out."""
@@ -87,7 +91,13 @@ def activation(call: Call) -> Flow | list[Flow]:
 @rule(_K.Lambda)
 def of_the_user(call: Call) -> Flow | list[Flow]:
     """A function of the user's own, when trying it shows that it treats every number on its own."""
-    if len(call.inputs) != 1 or call.op.arguments or not elementwise(call.op.function):
+    mask = call.kwargs.get("mask")  # a Lambda only looks at it when its function takes one
+    if isinstance(mask, Flow) and not call.op._fn_expects_mask_arg:
+        call.trace.pin_flow(mask, call.key, "it masks steps")
+        mask = 1
+    else:
+        mask = 0
+    if len(call.inputs) != 1 + mask or call.op.arguments or not elementwise(call.op.function):
         return call.barrier(f"{call.key} is a Lambda that is no function of single numbers")
     return same(call, call.inputs[0])
 

@@ -59,7 +59,9 @@ def divide(call: Call) -> Flow:
     )
 
 
-@rule("ops.Power", "ops.Arctan2", "ops.Where", "ops.SquaredDifference")
+@rule("ops.Power", "ops.Arctan2", "ops.Where", "ops.SquaredDifference", "ops.Mod", "ops.FloorDivide", "ops.Logaddexp")
+@rule("ops.Greater", "ops.GreaterEqual", "ops.Less", "ops.LessEqual", "ops.Equal", "ops.NotEqual", "ops.LogicalAnd")
+@rule("ops.LogicalOr", "ops.LogicalXor")
 def other(call: Call) -> Flow:
     """Elementwise; what becomes of constants is not followed."""
     return merged(call, None)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.surgery.call import Call
-from engine.surgery.flow import Array, Axis, Flow
+from engine.surgery.flow import Array, Axis, Flow, untracked
 from engine.surgery.rulebook.elementwise import same
 from engine.surgery.rulebook.merging import contract
 from engine.surgery.rulebook.shaping import image, reshaped, transposed
@@ -147,6 +147,27 @@ def stack(call: Call) -> Flow:
     return Flow(call.shapes[0], tuple(axes))
 
 
+@rule("ops.Unstack")
+def unstack(call: Call) -> list[Flow]:
+    """Single entries of an axis, each a tensor; the other axes pass."""
+    x = call.inputs[0]
+    at = call.op.axis % x.rank
+    call.pin(x.axes[at], f"{call.key} picks single entries of it")
+    return [Flow(shape, (*x.axes[:at], *x.axes[at + 1 :])) for shape in call.shapes]
+
+
+@rule("ops.Flip", "ops.Roll", "ops.Cumsum", "ops.Cumprod", "ops.Sort", "ops.Argsort")
+def along(call: Call) -> Flow:
+    """What works along axes that keep all their entries; the other axes pass."""
+    x, given = call.inputs[0], call.op.axis
+    numbers = range(x.rank) if given is None else given if isinstance(given, (list, tuple)) else [given]
+    for number in numbers:
+        call.pin(x.axes[number], f"{call.key} works along this axis")
+    if len(call.shapes[0]) != x.rank:  # flattened first
+        return call.out({})
+    return Flow(call.shapes[0], tuple(_plain(a) for a in x.axes))
+
+
 @rule("ops.Repeat")
 def repeat(call: Call) -> Flow | list[Flow]:
     """Every index several times in a row."""
@@ -254,10 +275,15 @@ def _moved(key: list[Any], moved: dict[int, tuple[slice, Array]]) -> Callable[[A
     return edit
 
 
+def _tensor(given: Any) -> Flow:
+    """A tensor of the graph, or an array that the call holds, of which nothing can go."""
+    return given if isinstance(given, Flow) else untracked(np.shape(given))
+
+
 @rule("ops.Matmul")
 def matmul(call: Call) -> Flow | list[Flow]:
     """The last axis of one and the last but one of the other are summed over; the axes before them go together."""
-    one, two = call.inputs
+    one, two = (_tensor(x) for x in (*call.args, *call.kwargs.values()))
     if one.rank < 2 or two.rank < 2:
         return call.barrier(f"{call.key} multiplies vectors")
     contract(call, one.axis(-1), two.axis(-2))
@@ -279,8 +305,8 @@ def einsum(call: Call) -> Flow | list[Flow]:
         return call.barrier(f"{call.key} has an equation that is not followed")
     read, written = subscripts.split("->")
     held: dict[str, list[Axis | None]] = {}
-    for letters, x in zip(read.split(","), call.inputs, strict=True):
-        for c, axis in zip(letters, x.axes, strict=True):
+    for letters, x in zip(read.split(","), call.args, strict=True):
+        for c, axis in zip(letters, _tensor(x).axes, strict=True):
             held.setdefault(c, []).append(axis)
     for c, axes in held.items():
         for axis in axes[1:]:

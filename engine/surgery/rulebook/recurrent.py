@@ -22,20 +22,23 @@ def recurrent(call: Call) -> list[Flow]:
     layer, x = call.op, call.inputs[0]
     if layer.stateful:
         return call.barrier(f"{call.key} keeps its state between batches")
-    if layer.return_state and len(call.inputs) > 1 and len(call.inputs) != 1 + len(call.shapes) - 1:
+    states = _states(call)
+    if states is None:
         return call.barrier(f"{call.key} is called in a way that is not followed")
     made = _unit_labels(call, layer)
     call.space(made)
     call.pin_others(x, [-1], f"{call.key} runs along this axis")
     call.reads(layer.cell.kernel, 0, x.axis(-1))
-    for state in call.inputs[1:]:
+    for state in states:
         call.tie(state.axis(-1), made)
     const = None
-    if call.constants and len(call.inputs) == 1:
+    if call.constants:
         const = _silent(layer.cell, len(made))
+        for state in states:
+            begins = state.axis(-1)
+            zero = begins is not None and begins.const is not None and begins.const == 0
+            const = np.where(zero, const, np.nan)
         call.sink(Axis(made, const))  # its own recurrent kernel reads it
-    elif call.constants:
-        call.sink(Axis(made))
     return [call.out({-1: Axis(made, const)}, output=i) for i in range(len(call.shapes))]
 
 
@@ -43,7 +46,7 @@ def recurrent(call: Call) -> list[Flow]:
 def bidirectional(call: Call) -> list[Flow]:
     """Unit i of both directions goes together (Keras wants both of one size); side by side, forward ones come first."""
     layer, x = call.op, call.inputs[0]
-    if layer.stateful or layer.return_state or len(call.inputs) > 1 or layer.merge_mode is None:
+    if layer.stateful or layer.return_state or _states(call) != [] or layer.merge_mode is None:
         return call.barrier(f"{call.key} hands states around in a way that is not followed")
     call.pin_others(x, [-1], f"{call.key} runs along this axis")
     sides = []
@@ -80,6 +83,18 @@ def time_distributed(call: Call) -> Flow | list[Flow]:
     made = found(call.inside(inner, [once], [(s[0], *s[2:]) for s in call.shapes]))
     flows = [made] if isinstance(made, Flow) else list(made)
     return [Flow(s, (f.axes[0], None, *f.axes[1:])) for s, f in zip(call.shapes, flows, strict=True)]
+
+
+def _states(call: Call) -> list[Flow] | None:
+    """The initial states that the call is given; None where something else is. A mask says which steps count."""
+    given = call.args[1] if len(call.args) > 1 else call.kwargs.get("initial_state")
+    mask = call.args[2] if len(call.args) > 2 else call.kwargs.get("mask")
+    states = list(given) if isinstance(given, (list, tuple)) else [] if given is None else [given]
+    if isinstance(mask, Flow):
+        call.trace.pin_flow(mask, call.key, "it masks steps")
+    if not all(isinstance(s, Flow) for s in states):
+        return None
+    return states if len(call.inputs) == 1 + len(states) + isinstance(mask, Flow) else None
 
 
 def _unit_labels(call: Call, layer: Any) -> Array:

@@ -45,7 +45,22 @@ def over_positions(call: Call) -> Flow:
     return image(call, constant="all")
 
 
-@rule(_K.ZeroPadding1D, _K.ZeroPadding2D, _K.ZeroPadding3D, _K.Resizing)
+@rule(*(getattr(_K, f"Adaptive{kind}Pooling{n}D") for kind in ("Average", "Max") for n in (1, 2, 3)
+        if hasattr(_K, f"Adaptive{kind}Pooling{n}D")))  # fmt: skip
+def adaptive(call: Call) -> Flow:
+    """As the other pooling layers (newer than the oldest Keras that will do)."""
+    return image(call, constant="all")
+
+
+@rule(_K.Resizing, "ops.Resize")
+def resized(call: Call) -> Flow:
+    """Positions are mixed and cropped, or padded with a value."""
+    padded = getattr(call.op, "pad_to_aspect_ratio", False) and getattr(call.op, "fill_value", 0.0) != 0
+    made = image(call, constant="zero")
+    return Flow(made.shape, tuple(a and a.with_const(None) for a in made.axes)) if padded else made
+
+
+@rule(_K.ZeroPadding1D, _K.ZeroPadding2D, _K.ZeroPadding3D)
 def zero_padding(call: Call) -> Flow:
     """Only zeros stay constant."""
     return image(call, constant="zero")

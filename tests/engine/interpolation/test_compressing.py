@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from engine.errors import DataError, PruneError, UnknownName
+from engine.errors import DataError, ModelError, PruneError, UnknownName
 from engine.interpolation.compressing import agreement_of, compress, fold, interpolate
+from engine.surgery import remove_units
 
 RNG = np.random.default_rng(7)
 
@@ -304,6 +305,7 @@ def test_half_precision_nested_and_shared_layers_and_datasets(tmp_path):
     assert close(keras.models.load_model(tmp_path / "small.keras")(data), made.model(data), 1e-6)
     generated = compress(model, iter([data[:30], data[30:]]), keep={"deep": [0, 1, 3, 4, 5, 6, 7]})
     assert close(generated.model(data), made.model(data), 1e-4)
+    assert generated.agreement == np.mean(generated.model(data).numpy().argmax(-1) == model(data).numpy().argmax(-1))
 
 
 def test_what_is_asked_must_make_sense():
@@ -338,3 +340,27 @@ def test_agreement_of_binary_and_of_no_classes():
     two.layers[0].kernel.assign([[0.0], [1.0]])
     x = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]], np.float32)
     assert agreement_of(one, two, x) == 0.5
+
+
+def test_units_are_numbers_and_inputs_have_the_models_shape():
+    model, x = mlp(), RNG.normal(size=(4, 9)).astype(np.float32)
+    for wrong in (np.arange(12) < 5, [0.5], "all", 5, [[1, 2]]):
+        with pytest.raises(PruneError, match="interpolate: the units of layer d1 are asked for by whole numbers"):
+            interpolate(model, x, keep={"d1": wrong})
+    with pytest.raises(PruneError, match=r"np\.flatnonzero"):
+        interpolate(model, x, keep={"d1": [True, False]})
+    with pytest.raises(PruneError, match="by layer, not as list"):
+        interpolate(model, x, keep=[1, 2])
+    with pytest.raises(PruneError, match="epsilon must be between 0 and 1, got some"):
+        interpolate(model, x, epsilon="some")
+    with pytest.raises(DataError, match=r"shape \(5,\) a sample, and sequential\w* reads \(9,\)"):
+        interpolate(model, x[:, :5], epsilon=0.1)
+    with pytest.raises(ModelError, match="str is no"):
+        interpolate("model", x, epsilon=0.1)
+    model.get_layer("d2").bias.assign(np.full(10, np.nan))
+    with pytest.raises(DataError) as caught:
+        interpolate(model, x, epsilon=0.1)
+    assert str(caught.value) == "the activations hold values that are not finite. Check the weights and the inputs"
+    for wrong in (np.arange(12) < 5, [0.5], "a", 3):
+        with pytest.raises(PruneError, match="remove_units: the units of layer d1"):
+            remove_units(model, {"d1": wrong})

@@ -31,6 +31,8 @@ def profiled(model):
         [L.Flatten(), L.Dense(7), L.Dense(3)],
         [L.Conv2D(5, 3, padding="same"), L.Conv2D(4, 3, strides=2, use_bias=False)],
         [L.DepthwiseConv2D(3, depth_multiplier=2), L.Conv2D(4, 1), L.Flatten(), L.Dense(2)],
+        [L.SeparableConv2D(5, 3, depth_multiplier=2, strides=2), L.AveragePooling2D(2)],
+        [L.Reshape((64, 3)), L.SeparableConv1D(5, 3), L.Conv1D(4, 3, dilation_rate=2), L.GlobalAveragePooling1D()],
         [L.Conv2D(4, 3, groups=1), L.MaxPooling2D(2), L.Flatten(), L.Dense(2, use_bias=False)],
     ],
 )
@@ -56,6 +58,25 @@ def test_by_hand():
     assert costs["grouped"].flops == 2 * 4 * 8 * 3 * 2
     assert costs["up"].flops == 2 * 4 * 8 * 2 * 2
     assert costs["out"].flops == 2 * 16 * 3 + 3
+    assert all(c.exact for c in costs.values())
+
+
+def test_other_attention_and_einsum_by_hand():
+    i = keras.Input((4, 6))
+    q, v = L.Dense(8, name="q")(i), L.Dense(5, name="v")(i)
+    k = L.Dense(8, name="k")(i)
+    a = L.Attention(name="plain")([q, v, k])
+    g = L.GroupQueryAttention(3, 4, 2, use_bias=False, name="grouped")(a, a)
+    e = keras.ops.einsum("btd,bsd->bts", g, g)
+    u = L.Conv2DTranspose(3, 3, strides=2, name="up")(L.Reshape((2, 2, 4))(e))
+    costs = layer_costs(keras.Model(i, L.EinsumDense("bhwc,wcd->bhd", (5, 7), bias_axes="d", name="two")(u)))
+    assert costs["plain"].flops == 4 * 4 * (2 * 8 + 2 * 5 + 5)
+    # query and output for 4 heads, key and value for 2, all of width 3; then 4 x 4 pairs for each of the 4 heads
+    assert costs["grouped"].flops == 2 * 4 * 5 * 3 * (4 + 4 + 2 + 2) + 4 * 4 * 4 * (2 * 3 + 2 * 3 + 5)
+    assert next(c for name, c in costs.items() if name.startswith("einsum") and name != "two").flops == 2 * 4 * 4 * 5
+    assert costs["up"].flops == 2 * (2 * 2 * 4) * 3 * 9 + 5 * 5 * 3
+    assert costs["two"].flops == 2 * (5 * 7) * (5 * 3) + 5 * 7
+    assert costs["two"].params == 5 * 3 * 7 + 7
     assert all(c.exact for c in costs.values())
 
 

@@ -195,3 +195,16 @@ def test_units_go_physically_between_rounds_where_that_pays(monkeypatch: pytest.
     assert smaller.session.counts.parameters_kept == run.model.count_params()
     assert any("physically smaller" in line.words for line in smaller.session.log)
     assert not any("physically smaller" in line.words for line in masked.session.log)
+
+
+def test_where_a_compilation_is_due_anyway_units_go_at_once() -> None:
+    settings = {
+        "prune.granularity": "unit", "prune.criterion": "l2_norm", "prune.target.sparsity": 0.5, "prune.repair": "none",
+        "prune.schedule": {"name": "iterative", "rounds": 1, "rewind": "none", "epochs": 1},
+    }  # fmt: skip
+    story = Story()
+    run = execute(recipe(**settings), story)
+    words = [line.words for line in story.session.log]
+    smaller = next(i for i, w in enumerate(words) if "physically smaller" in w)
+    assert smaller < words.index("training", words.index("round 1 of 1"))  # before the round's epochs, not at the end
+    assert story.session.counts.parameters_kept == run.model.count_params()
