@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -102,6 +103,9 @@ class PruneApp(App[int]):
 
     def _after_first_paint(self) -> None:
         self.painted = True
+        if not gc.isenabled():
+            gc.freeze()  # modules and style sheets need no looking through, now or later
+            gc.enable()
         for problem in self.settings.problems:
             self.say(problem, error=True)
         self.set_interval(0.5, self._watch)

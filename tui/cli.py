@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from engine import __version__
+from tui.ending import DONE, UNREAD, in_words, unread
 
-DONE, FAILED, BAD_INPUT, CANCELLED, UNREAD = 0, 1, 2, 130, 141
 _RUNS = click.option(
     "--runs",
     type=click.Path(path_type=Path),
@@ -41,17 +41,8 @@ class _Group(click.Group):
     """Errors for people: one sentence on standard error and exit code 2, never a traceback."""
 
     def main(self, *args: Any, **kw: Any) -> Any:
-        from engine.errors import PruneError
-
-        try:
+        with in_words():
             return super().main(*args, **kw)
-        except PruneError as error:
-            click.echo(f"prune-tui: {error}", err=True)
-            sys.exit(BAD_INPUT)
-        except OSError as error:  # a folder that cannot be written, a full disk
-            where = f"{error.filename}: " if error.filename else ""
-            click.echo(f"prune-tui: {where}{error.strerror or error}", err=True)
-            sys.exit(BAD_INPUT)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Says of an argument that is missing where to find what could be given."""
@@ -77,11 +68,6 @@ def _do(module: str, function: str, /, **given: Any) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer must go somewhere
         code = UNREAD
     sys.exit(code or DONE)
-
-
-def unread(end: BaseException) -> bool:
-    """Whether a command ended because nobody reads its output any more (`| head`); Rich makes an exit of it."""
-    return isinstance(end, BrokenPipeError) or isinstance(end.__context__, BrokenPipeError)
 
 
 @click.group(cls=_Group, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

@@ -66,7 +66,7 @@ def chosen(screen: str) -> str:
 
 def app(folder: str) -> tuple[float, float]:
     """Seconds until the list is there, and until the first Down has moved the selection."""
-    terminal = Terminal(f"{COMMAND} --runs {folder}/runs", folder)
+    terminal = Terminal(COMMAND, folder)
     try:
         listed = terminal.until(lambda screen: bool(chosen(screen)))
         first = chosen(terminal._tmux("capture-pane", "-p", "-t", "t"))
@@ -113,7 +113,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="pt", ignore_cleanup_errors=True) as folder:
             first = hello(folder)
         with tempfile.TemporaryDirectory(prefix="pt", ignore_cleanup_errors=True) as folder:
-            os.environ |= {"XDG_CONFIG_HOME": folder, "XDG_STATE_HOME": folder}
+            os.environ |= {"XDG_CONFIG_HOME": folder, "XDG_STATE_HOME": folder, "PRUNE_TUI_RUNS": f"{folder}/runs"}
             listed, moved = app(folder)
         took = version()
         if at:  # the first round compiles, and warms the disk's cache

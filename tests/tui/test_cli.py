@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from engine.session import Session
-from tui.cli import BAD_INPUT, DONE, UNREAD, main
+from tui.cli import main
+from tui.ending import BAD_INPUT, DONE, UNREAD
 
 COMMANDS = """run resume attach stop presets sessions show schema doctor relay completion
     shrink auto measure export unpack"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def open_app(*, runs: Path | None) -> int:
             f"the app cannot be drawn on a terminal of the kind TERM={os.environ['TERM']}",
             todo="`prune-tui run PRESET` works on any; `TERM=xterm prune-tui` if yours can do more than it says",
         )
+    gc.disable()  # what is made until the first paint stays; the app turns it on again then
     from engine.folders import runs_folder
     from tui.app import run_app
 

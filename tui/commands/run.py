@@ -18,7 +18,7 @@ from engine.events import Finished, Message, encode
 from engine.recipe import load_recipe
 from engine.recipe_reading import parse_override
 from engine.session import Session
-from tui.cli import CANCELLED, DONE, FAILED, unread
+from tui.ending import CANCELLED, DONE, FAILED, unread
 
 _CODES = {"done": DONE, "failed": FAILED, "stopped": CANCELLED}
 
