@@ -34,7 +34,8 @@ class UnknownName(PruneError):
     def __init__(self, kind: str, name: str, known: Iterable[str], *, where: str = "") -> None:
         known = sorted(known)
         self.kind, self.name, self.near = kind, name, near(name, known)
-        todo = f"Did you mean {' or '.join(self.near)}?" if self.near else f"Known: {_few(known)}"
+        others = f"Known: {_few(known)}" if known else "There is none yet."
+        todo = f"Did you mean {' or '.join(self.near)}?" if self.near else others
         super().__init__(f"there is no {kind} named {name!r}", where=where, todo=todo)
 
 

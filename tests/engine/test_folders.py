@@ -193,6 +193,11 @@ def test_a_run_that_has_told_nothing_yet_is_the_newest_under_its_own_name(tmp_pa
     assert abs(told.created - time.time()) < 60
 
 
+def test_a_run_asked_for_where_there_is_none_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match=r"no run named 'last'\. There is none yet"):
+        folders.find("last", runs=tmp_path)
+
+
 def test_many_runs_are_listed_from_their_summaries_alone(tmp_path: Path) -> None:
     line = msgspec.json.encode(Summary(run="r", name="x", state="done", seq=9, created=1.0))
     for index in range(300):
