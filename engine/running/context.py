@@ -192,7 +192,7 @@ class Run:
         """The layers as they are; of a model that became physically smaller, beside their old sizes."""
         if "original" in self.memory:
             original = msgspec.convert(self.memory["original"]["layers"], tuple[LayerState, ...])
-            return shrunk_states(original, kernels(self.model), self.mask_arrays())
+            return shrunk_states(original, kernels(self.model), self.mask_arrays(), self.numbers)
         return layer_states(kernels(self.model), self.mask_arrays(), protected=self.protected(), numbers=self.numbers)
 
     def counts(self, layers: tuple[LayerState, ...] | None = None) -> Counts:
