@@ -270,9 +270,16 @@ class Run:
 
     def validate(self) -> tuple[float, float]:
         """(loss, metric) on the validation split: what choices are made on."""
+        return self._judge()()
+
+    def validate_each(self) -> Array:
+        """What each example of the validation split contributes to the metric: `(examples,)`."""
+        return self._judge().each()
+
+    def _judge(self) -> Evaluation:
         if self._evaluation is None or self._evaluation.model is not self.model:
             self._evaluation = Evaluation(self.model, self.task, self.data.x_val, self.data.y_val)
-        return self._evaluation()
+        return self._evaluation
 
     def test(self) -> tuple[float, float]:
         """(loss, metric) on the test split: for the report alone."""

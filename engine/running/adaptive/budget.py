@@ -7,6 +7,7 @@ kept: a run that is stopped leaves it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from engine.errors import PruneError
 from engine.events import Decided, Measured, Result, number
+from engine.layout import Array
 from engine.recipe import Part, Prune
 from engine.registry import make
 from engine.running.adaptive import costs
@@ -22,6 +24,7 @@ from engine.running.adaptive.shares import Sensitivity, per_layer
 from engine.running.choosing import masks_at, scores
 from engine.running.context import Run
 from engine.running.control import Cancelled
+from engine.running.feeding import Evaluation
 from engine.running.repairing import repair
 from engine.targets.search import Search
 
@@ -75,6 +78,7 @@ class BudgetSearch:
         self.target = make("target", prune.target.name, prune.target.params)
         self.memory: dict[str, Any] = run.memory.setdefault("search", {"rows": [], "best": None, "variant": 0})
         self.found: dict[str, Any] | None = None
+        self.dense_each: Array | None = None
         if "dense" not in self.memory:
             self._start()
         self.variants = [*self._variants()]
@@ -120,9 +124,10 @@ class BudgetSearch:
         loss, metric = run.validate()
         cost = costs.of(run, self._objective, batch_size=int(self.prune.target.get("batch_size") or 1))
         size = cost if self._objective == "size" else costs.of(run, "size")
-        good = self._within(metric, cost)
+        error = self._error() if self.trains else 0.0
+        good = self._within(metric, cost, error)
         row = {
-            "sparsity": run.sparsity(), "validation": number(metric), "cost": cost, "within": good,
+            "sparsity": run.sparsity(), "validation": number(metric), "cost": cost, "within": good, "error": error,
             "variant": self._variant_words, "objective": self._objective, "size": size,
         }  # fmt: skip
         memory["rows"].append(row)
@@ -132,13 +137,23 @@ class BudgetSearch:
         self._tell(row)
         return good
 
-    def _within(self, metric: float, cost: float) -> bool:
+    def _within(self, metric: float, cost: float, error: float) -> bool:
         dense = self.memory["dense"]
         if not self.trains:
             return bool(self.target.within(dense, cost))
+        if not math.isfinite(metric):
+            return False
         if self.run.task.metric.direction == "min":  # an error may rise by as much as an accuracy may drop
-            return bool(self.target.within(metric, dense))
-        return bool(self.target.within(dense, metric))
+            return bool(self.target.within(metric, dense, error=error))
+        return bool(self.target.within(dense, metric, error=error))
+
+    def _error(self) -> float:
+        """The standard error of the loss against the dense model: both judged the same examples, so pair by pair."""
+        run = self.run
+        if self.dense_each is None:
+            self.dense_each = Evaluation(run.dense, run.task, run.data.x_val, run.data.y_val).each()
+        pairs = self.dense_each - run.validate_each()
+        return float(np.std(pairs) / math.sqrt(len(pairs))) if len(pairs) else 0.0
 
     def _repair(self) -> None:
         run, trial = self.run, self.memory["trial"]
@@ -283,9 +298,26 @@ class BudgetSearch:
 
     def _start(self) -> None:
         _, metric = self.run.validate()
+        if self.trains:
+            self.run.note(self._knowledge(metric))
         if self.trains and "shares" in (self.prune.target.get("vary") or ()):
             self._sensitivity()  # of the dense model
         self.memory["dense"] = metric if self.trains else 1.0  # costs are shares of the dense model's
+
+    def _knowledge(self, dense: float) -> str:
+        """What the validation part can know, in words."""
+        name, count, target = self.run.task.metric.name, len(self.run.data.x_val), self.target
+        known = ""
+        if self.run.task.metric.direction == "max":
+            noise = math.sqrt(max(0.0, dense * (1 - dense)) / max(1, count))
+            known = f", which know the dense model's {dense:.4f} to ±{noise:.4f}"
+        more = (
+            f" and {target.margin:g} standard error{'' if target.margin == 1 else 's'} of it" if target.margin else ""
+        )
+        return (
+            f"judged by {count:,} validation examples{known}: a trial is within the budget when its loss of "
+            f"{name}{more} fit into {target.accuracy_drop:g}"
+        )
 
     @property
     def _objective(self) -> str:
@@ -316,7 +348,12 @@ class BudgetSearch:
         value = float(row["validation"])
         cost = f"{row['cost']:.1%} of the dense {_COSTS[row['objective']]}"
         if self.trains:
-            return f"{name} {value:.4f} (dense {self.memory['dense']:.4f}), {cost}"
+            lost = (
+                self.memory["dense"] - value
+                if self.run.task.metric.direction == "max"
+                else value - self.memory["dense"]
+            )
+            return f"{name} {value:.4f} (lost {lost:.4f} ±{row['error']:.4f} of {self.memory['dense']:.4f}), {cost}"
         return f"{cost}, {name} {value:.4f} before recovery"
 
     def _tell(self, row: dict[str, Any]) -> None:
