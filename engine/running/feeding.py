@@ -133,7 +133,6 @@ class Evaluation:
         self.model, self.task, self.count = model, task, len(x)
         self._x, self._y = tf.constant(x), tf.constant(np.asarray(y), dtype=task.labels)
         self._batch = tf.function(self._sums, autograph=False, reduce_retracing=True)
-        self._each = tf.function(self._scores, autograph=False, reduce_retracing=True)
 
     def __call__(self) -> tuple[float, float]:
         """(mean loss, metric) over all examples; NaN where there are none."""
@@ -148,14 +147,11 @@ class Evaluation:
 
     def each(self) -> Array:
         """What every example contributes to the metric, `(examples,)`: two models are compared pair by pair."""
-        found = [
-            self._each(self._x[begin : begin + EVALUATION_BATCH], self._y[begin : begin + EVALUATION_BATCH]).numpy()
-            for begin in range(0, self.count, EVALUATION_BATCH)
-        ]
+        found = []
+        for begin in range(0, self.count, EVALUATION_BATCH):
+            rows = slice(begin, begin + EVALUATION_BATCH)
+            found.append(self.task.scores(self._y[rows], self.model(self._x[rows], training=False)).numpy())
         return np.concatenate(found) if found else np.empty(0)
-
-    def _scores(self, x: Any, y: Any) -> Any:
-        return self.task.scores(y, self.model(x, training=False))
 
     def _sums(self, x: Any, y: Any) -> Any:
         outputs = self.model(x, training=False)

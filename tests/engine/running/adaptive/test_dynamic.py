@@ -243,3 +243,58 @@ def test_one_percent_is_of_the_layer_as_it_was(play):
     assert rules.offer(small, rule, make("target", "column_norm"))[1].count == 1  # of 4 left: 1 % of 100
     more = dataclasses.replace(small, dense=101)
     assert rules.offer(more, rule, make("target", "column_norm"))[1] is None
+
+
+def test_a_run_follows_the_rules_from_its_first_decision_to_its_last(play):
+    """What was told is enough to work out by hand what each layer must have learnt, and when it could act."""
+    tau, wait, recovery = 0.004, 3, 2
+    made = sentence({"alpha": 0.8, "tolerance": 0.0, "beta": 0.5}, {"tau": tau, "max_wait": wait, "recovery": recovery})
+    ran = play(made, epochs=50, hidden=(16, 12))
+    memory, told = ran.run.memory["dynamic"], ran.of(Decided)
+    first, count = memory["first"], len(ran.run.data.x_val)
+    assert memory["drop"] == pytest.approx(max(0.0, (first * (1 - first) / count) ** 0.5))
+    state = {
+        key: [0.8, 0.5, 0, key == "output/kernel"] for key in memory["layers"]
+    }  # alpha, beta, failures, weights only
+    frozen, ended, seen = set(), None, []
+    for event in told:
+        numbers, layer = event.numbers, event.layer
+        if event.verdict == "frozen":
+            frozen.add(layer)
+        if event.verdict not in ("tried", "accepted", "rolled_back"):
+            continue
+        alpha, beta, failures, weights_only = state[layer]
+        assert layer not in frozen
+        assert numbers["beta"] == beta
+        assert numbers["count"] <= beta * numbers["of"]
+        steps = (numbers["alpha"] - alpha) / 0.1
+        assert steps >= -1e-9
+        assert steps == pytest.approx(round(steps))
+        assert event.kind == "weights" or not weights_only
+        if event.verdict == "tried":
+            waited = event.epoch - ended if ended is not None else wait
+            assert numbers["delta"] <= tau or waited >= wait
+            continue
+        ended, within = event.epoch, numbers["recovered"] >= first - memory["drop"] - 1e-9
+        assert within == (event.verdict == "accepted")
+        assert numbers["epochs"] <= recovery
+        seen.append(event.verdict)
+        if within:
+            state[layer] = [round(numbers["alpha"] + 0.1, 9), beta, 0, weights_only]
+            continue
+        if numbers["epochs"] < recovery:  # the epochs were spent in the middle of it: nothing is learnt from that
+            assert event is told[-2]
+            assert "the epochs are spent" in event.words
+            continue
+        failures += 1
+        if failures == 2 and weights_only:
+            frozen.add(layer)
+        turned = failures == 2 and not weights_only
+        state[layer] = [numbers["alpha"], beta / 2, 0 if turned else failures, weights_only or turned]
+    assert {"accepted", "rolled_back"} <= set(seen)
+    for key, rule in memory["layers"].items():
+        if key in frozen:
+            assert rule["frozen"]
+        elif not rule["frozen"]:  # alpha may have risen since its last event without an offer; nothing else may differ
+            assert rule["alpha"] >= state[key][0] - 1e-9
+            assert [rule["beta"], rule["weights_only"]] == [state[key][1], state[key][3]]
