@@ -48,7 +48,7 @@ def train(
     track: Movement | None = None,
     control: bool = False,
     ahead: int = 0,
-    on_epoch: Callable[[], None] | None = None,
+    on_epoch: Callable[[], Phase | None] | None = None,
     after_epoch: Callable[[float], bool] | None = None,
 ) -> None:
     """Trains the run's model for some epochs, from `run.done` on, with a checkpoint after each.
@@ -65,7 +65,7 @@ def train(
         track: adds up scores over the updates.
         control: these epochs are the dense control's.
         ahead: steps that are to follow with the same compiled loop, for the choice of XLA.
-        on_epoch: called before an epoch is told, to add series and numbers.
+        on_epoch: called before an epoch is told, to add series and numbers; it may say what the epoch was for.
         after_epoch: called with the validation metric after an epoch was told and before the checkpoint: what a method
             that decides by itself does then; True ends the phase. It may put a smaller model into the run, and leaves
             the optimizer's slots for it, by name, in `run.arrays[SLOTS]`.
@@ -100,11 +100,10 @@ def train(
         if hook is not None and run.done == epochs:
             loop.act_until(total + 1)
         validation_loss, validation = run.validate()
-        if on_epoch is not None:
-            on_epoch()
+        spent_on = on_epoch() if on_epoch is not None else None
         run.say(
             EpochEnded(
-                epoch=run.done if control else run.epoch, phase=phase, control=control,
+                epoch=run.done if control else run.epoch, phase=spent_on or phase, control=control,
                 loss=number(loss), metric=number(metric), validation=number(validation),
                 validation_loss=number(validation_loss), sparsity=run.sparsity(),
                 counts=run.counts(), learning_rate=float(run.optimizer.learning_rate), series=dict(run.series),

@@ -11,7 +11,7 @@ import math
 from typing import Any, Literal
 
 from engine.errors import ModelError, PruneError
-from engine.events import Decided, Result, number
+from engine.events import Decided, Phase, Result, number
 from engine.keys import variable_keys
 from engine.recipe import Prune
 from engine.registry import make
@@ -30,6 +30,7 @@ from engine.targets.column_norm import ColumnNorm
 
 DENSE_SHARE = 0.5
 """The dense phase ends at this share of the epochs at the latest: the others are for pruning."""
+_PHASES: dict[str, Phase] = {"dense": "training", "watch": "pruning", "recover": "recovering"}
 HORIZON = 10
 """Compiling again must pay within so many epochs: by then more has gone, and it is due once more."""
 
@@ -84,11 +85,12 @@ class Method:
 
     # ---- one epoch -------------------------------------------------------------------------------------------------
 
-    def on_epoch(self) -> None:
-        """Looks at the columns before the epoch is told."""
+    def on_epoch(self) -> Phase:
+        """Looks at the columns before the epoch is told, and says what the epoch was for."""
         self.seen = self.network.columns(self.run.mask_arrays())
         for key, seen in self.seen.items():
             self.run.series[f"mean_column_norm {telling.layer_name(key)}"] = number(seen.mean)
+        return _PHASES[self.memory["phase"]]
 
     def after_epoch(self, validation: float) -> bool:
         """What the method does at an epoch's end; True when it is done."""

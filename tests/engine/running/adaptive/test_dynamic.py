@@ -60,6 +60,12 @@ def test_it_prunes_within_the_tolerance_and_says_so(play):
         assert layer["threshold"] > 0
     series = [e.series for e in ran.of(EpochEnded)]
     assert all(any(k.startswith("mean_column_norm ") for k in s) for s in series)
+    # Every epoch says what it was for.
+    phases = [e.phase for e in ran.of(EpochEnded)]
+    assert {"training", "pruning", "recovering"} == set(phases)
+    assert phases.index("pruning") == phases.count("training")
+    spent = sum(d.numbers["epochs"] for d in said if d.verdict in ("accepted", "rolled_back"))
+    assert phases.count("recovering") == spent
 
 
 def test_failed_events_are_taken_back_and_freeze_layers(play):
