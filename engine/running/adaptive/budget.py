@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from engine.errors import PruneError
-from engine.events import Decided, Measured, Result, number
+from engine.events import Decided, Measured, Result, as_float, number
 from engine.layout import Array
 from engine.recipe import Part, Prune
 from engine.registry import make
@@ -28,6 +28,7 @@ from engine.running.feeding import Evaluation
 from engine.running.repairing import repair
 from engine.targets.search import Search
 
+UNREPAIRED = "before repair"
 MORE_TRIALS = 4
 """Trials of each further variant: it only has to be tried beyond what the one before could do."""
 
@@ -118,8 +119,7 @@ class BudgetSearch:
             memory["trial"] = {
                 "repair": 0, "before": {"validation": number(metric), "validation_loss": number(loss)}
             }  # fmt: skip
-        if self.trains:
-            self._repair()
+        helped = self._repair() if self.trains else True
         trial = memory["trial"]
         loss, metric = run.validate()
         cost = costs.of(run, self._objective, batch_size=int(self.prune.target.get("batch_size") or 1))
@@ -128,6 +128,7 @@ class BudgetSearch:
         good = self._within(metric, cost, error)
         row = {
             "sparsity": run.sparsity(), "validation": number(metric), "cost": cost, "within": good, "error": error,
+            "repaired": helped,
             "variant": self._variant_words, "objective": self._objective, "size": size,
         }  # fmt: skip
         memory["rows"].append(row)
@@ -155,14 +156,25 @@ class BudgetSearch:
         pairs = self.dense_each - run.validate_each()
         return float(np.std(pairs) / math.sqrt(len(pairs))) if len(pairs) else 0.0
 
-    def _repair(self) -> None:
+    def _repair(self) -> bool:
+        """Repairs the trial; False where it was better without, which is then what is judged.
+
+        Else a fine-tuning that disturbs a well-trained network would make even the smallest trial fail.
+        """
         run, trial = self.run, self.memory["trial"]
+        if trial["repair"] == 0 and run.done == 0:
+            run.arrays[UNREPAIRED] = run.weights()
         for index, part in enumerate(self.prune.repair):
             if index < trial["repair"]:
                 continue
             repair(part, index)(run)
             trial["repair"] = index + 1
             run.done, run.optimizer = 0, None
+        unrepaired = run.arrays.pop(UNREPAIRED)
+        if not run.better(as_float(trial["before"]["validation"]), run.validate()[1]):
+            return True
+        run.set_weights(unrepaired)
+        return False
 
     def _masks(self, sparsity: float) -> dict[str, Any]:
         run, variant = self.run, self.variants[self.memory["variant"]]
@@ -353,7 +365,10 @@ class BudgetSearch:
                 if self.run.task.metric.direction == "max"
                 else value - self.memory["dense"]
             )
-            return f"{name} {value:.4f} (lost {lost:.4f} ±{row['error']:.4f} of {self.memory['dense']:.4f}), {cost}"
+            how = "" if row["repaired"] else " without repair, which made it worse"
+            return (
+                f"{name} {value:.4f}{how} (lost {lost:.4f} ±{row['error']:.4f} of {self.memory['dense']:.4f}), {cost}"
+            )
         return f"{cost}, {name} {value:.4f} before recovery"
 
     def _tell(self, row: dict[str, Any]) -> None:

@@ -56,6 +56,18 @@ def test_a_loss_is_known_pair_by_pair(play, monkeypatch):
         assert error == pytest.approx(np.sqrt(np.mean((pairs - pairs.mean()) ** 2) / len(pairs)))
 
 
+def test_a_repair_that_makes_it_worse_is_left_out(play):
+    # A learning rate that ruins whatever it tunes: pruned models are within the budget only as they were before it.
+    repair = {"name": "fine_tune", "epochs": 1, "learning_rate": 5.0}
+    prune = sentence({"accuracy_drop": 0.02, "trials": 6}) | {"repair": repair}
+    ran = play(prune, epochs=10)
+    rows = ran.session.results["search"]
+    assert not any(r["repaired"] for r in rows)
+    assert ran.session.sparsity > 0
+    assert ran.session.dense["validation"] - ran.session.pruned["validation"] <= 0.02 + 1e-6
+    assert "without repair, which made it worse" in ran.of(Decided)[-1].words
+
+
 def test_the_margin_is_added_to_the_loss():
     assert AccuracyDrop(accuracy_drop=0.01).within(0.98, 0.97)
     assert not AccuracyDrop(accuracy_drop=0.01).within(0.98, 0.97, error=0.001)
