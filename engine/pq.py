@@ -85,8 +85,8 @@ def bound(size: int, index: float, *, p: float = 0.5, q: float = 1.0, eta: float
 def retained(size: int, spread: float, *, p: float = 0.5, q: float = 1.0, eta: float = 0.0) -> float:
     """The retained bound `r` from `log_spread`, which loses no digits where the index is near 1."""
     check(p, q)
-    if eta < 0:
-        raise PruneError(f"eta must be at least 0, got {eta}")
+    if not 0 <= eta < math.inf:
+        raise PruneError(f"eta must be a number of at least 0, got {eta}")
     return size * math.exp((p * q * spread - q * math.log1p(eta)) / (q - p))
 
 
@@ -102,6 +102,7 @@ def keep_bound(size: int, r: float, *, p: float, q: float, gamma: float = 1.0, b
     # k equal weights among zeros give r = k, up to rounding, which must not make that k + 1. No more slack than that:
     # of 10^6 weights, 1e-9 would move one count in a thousand.
     m = math.ceil(r - 1e-12 * max(1.0, r) * q / (q - p))
+    m = max(m, min(size, 1))  # r is above 0 wherever there are weights, however far it lies under the smallest double
     cut = min(math.floor(_exact(gamma) * (size - m)), math.floor(_exact(beta) * size))
     return size - min(max(cut, 0), size)
 
@@ -112,11 +113,13 @@ def check(p: float, q: float) -> None:
     Raises:
         PruneError: they are not.
     """
-    if not 0 < p < q:
+    if not 0 < p < q < math.inf:
         raise PruneError(f"the PQ Index needs 0 < p < q, got p = {p} and q = {q}")
 
 
 def _exact(number: float) -> Fraction:
+    if not math.isfinite(number):
+        raise PruneError(f"gamma and beta must be finite numbers, got {number}")
     return Fraction(str(number))
 
 

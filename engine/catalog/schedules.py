@@ -158,7 +158,10 @@ ENTRIES: tuple[Entry, ...] = (
         summary="When, where and how much follow from each layer's mean column norm: a settled layer is pruned next.",
         formula="delta_l = |mu_l(t) - mu_l(t-1)| / mu_l(t-1) <= tau: layer l is settled",
         source="this project's own method",
-        when="When no sparsity is known in advance; with target column_norm.",
+        when=(
+            "When no sparsity is known in advance; with target column_norm. Units that went are removed physically on "
+            "the way, where the next epochs gain more than compiling again costs. An event takes two epochs or more."
+        ),
         words="when a layer's mean column norm has settled",
         params=(
             Param(name="patience", type="int", doc="epochs without a gain that end the dense phase", default=3, low=1),

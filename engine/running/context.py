@@ -209,7 +209,7 @@ class Run:
         """The layers as they are; of a model that became physically smaller, beside their old sizes."""
         if "original" in self.memory:
             original = msgspec.convert(self.memory["original"]["layers"], tuple[LayerState, ...])
-            return shrunk_states(original, kernels(self.model), self.mask_arrays())
+            return shrunk_states(original, kernels(self.model), self.mask_arrays(), self.numbers)
         found = kernels(self.model)
         whole = self.protected() | self.skips(found)
         return layer_states(found, self.mask_arrays(), protected=whole, numbers=self.numbers)
@@ -296,9 +296,16 @@ class Run:
 
     def validate(self) -> tuple[float, float]:
         """(loss, metric) on the validation split: what choices are made on."""
+        return self._judge()()
+
+    def validate_each(self) -> Array:
+        """What each example of the validation split contributes to the metric: `(examples,)`."""
+        return self._judge().each()
+
+    def _judge(self) -> Evaluation:
         if self._evaluation is None or self._evaluation.model is not self.model:
             self._evaluation = Evaluation(self.model, self.task, self.data.x_val, self.data.y_val)
-        return self._evaluation()
+        return self._evaluation
 
     def test(self) -> tuple[float, float]:
         """(loss, metric) on the test split: for the report alone."""

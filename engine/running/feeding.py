@@ -145,6 +145,14 @@ class Evaluation:
         loss, metric = total / self.count
         return float(loss), float(metric)
 
+    def each(self) -> Array:
+        """What every example contributes to the metric, `(examples,)`: two models are compared pair by pair."""
+        found = []
+        for begin in range(0, self.count, EVALUATION_BATCH):
+            rows = slice(begin, begin + EVALUATION_BATCH)
+            found.append(self.task.scores(self._y[rows], self.model(self._x[rows], training=False)).numpy())
+        return np.concatenate(found) if found else np.empty(0)
+
     def _sums(self, x: Any, y: Any) -> Any:
         outputs = self.model(x, training=False)
         return tf.stack([tf.reduce_sum(self.task.losses(y, outputs)), tf.reduce_sum(self.task.scores(y, outputs))])

@@ -50,16 +50,20 @@ def layer_states(
 
 
 def shrunk_states(
-    original: Iterable[LayerState], kernels: Mapping[str, Kernel], masks: Mapping[str, Array]
+    original: Iterable[LayerState],
+    kernels: Mapping[str, Kernel],
+    masks: Mapping[str, Array],
+    numbers: Mapping[str, dict[str, Number]] | None = None,
 ) -> tuple[LayerState, ...]:
     """The rows of a model that is physically smaller than it was: the old sizes, and what is left of them."""
-    now = {row.key: row for row in layer_states(kernels, masks)}
-    return tuple(
-        msgspec.structs.replace(row, kept=now[row.key].kept, units_kept=now[row.key].units_kept)
-        if row.key in now
-        else msgspec.structs.replace(row, kept=0, units_kept=0)
-        for row in original
-    )
+    now = {row.key: row for row in layer_states(kernels, masks, numbers=numbers)}
+    rows = []
+    for row in original:
+        left = now.get(row.key)
+        kept, units = (0, 0) if left is None else (left.kept, left.units_kept)
+        told = row.numbers if left is None else left.numbers or row.numbers
+        rows.append(msgspec.structs.replace(row, kept=kept, units_kept=units, numbers=told))
+    return tuple(rows)
 
 
 def counts_of(

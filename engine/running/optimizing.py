@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from engine.masks.hooks import innermost
+from engine.masks.hooks import innermost, slots
 from engine.recipe import Train
 
 Course = Callable[[float], float]
+COUNTERS = ("iteration", "learning_rate")
 
 
 class RateTable(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
@@ -67,10 +68,42 @@ class Fresh:
         if inner.use_ema:
             inner.finalize_variable_values(variables)
 
+    def put(self, values: Mapping[str, Any], variables: Mapping[str, Any], *, counters: bool) -> None:
+        """Takes these values by name (`named`); what has none begins anew.
+
+        Args:
+            values: by name; those of another shape (Adafactor's factors, once a layer is smaller) are left out.
+            variables: of the model, by key.
+            counters: whether the count of steps is put back too; else time goes on.
+        """
+        first = {id(v): value for v, value in self._first}
+        for name, variable in named(self.optimizer, variables).items():
+            if not counters and variable.path.endswith(COUNTERS):
+                continue
+            value = values.get(name)
+            fits = value is not None and np.shape(value) == tuple(variable.shape)
+            variable.assign(value if fits else first[id(variable)])
+
     def restore(self, kept: dict[str, Any]) -> None:
         """Goes on where a checkpoint left it."""
         for number, variable in enumerate(self.optimizer.variables):
             variable.assign(kept[str(number)])
+
+
+def named(optimizer: Any, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """An optimizer's variables by what they stand for: `0|dense/kernel` is the first slot of that weight.
+
+    Keras numbers optimizers as it makes them, so their own names are others in a resumed run; and places change where
+    a smaller model gains a bias. What belongs to no single weight is named by its place among its like.
+
+    Args:
+        optimizer: built.
+        variables: of the model, by key.
+    """
+    found = {f"{n}|{key}": slot for key, v in variables.items() for n, (slot, _) in enumerate(slots(optimizer, v))}
+    owned = {id(v) for v in found.values()}
+    others = [v for v in optimizer.variables if id(v) not in owned]
+    return found | {f"{v.name} {n}": v for n, v in enumerate(others)}
 
 
 def own_course(settings: Train) -> Course:

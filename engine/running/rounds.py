@@ -56,7 +56,9 @@ def round_of(index: int, count: int) -> Callable[[Run], None]:
 
 def goes_back(prune: Prune) -> bool:
     """True where something later asks for the dense weights of all units again, so that none may go before the end."""
-    controlled = prune.schedule.get("rewind") != "none" or prune.schedule.get("control") != "none"
+    controlled = prune.schedule.name == "iterative" and (
+        prune.schedule.get("rewind") != "none" or prune.schedule.get("control") != "none"
+    )
     return controlled or any(part.name in ("rewind", "interpolate") for part in prune.repair)
 
 

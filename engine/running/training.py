@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Protocol
 
 import tensorflow as tf
 
 from engine.data.augmentation import augmentation
 from engine.events import EpochEnded, Phase, Progress, number
+from engine.keys import variable_keys
 from engine.running import optimizing, seeding
 from engine.running.context import Run
 from engine.running.feeding import Extra, Steps, use_xla
@@ -20,6 +22,7 @@ from engine.running.tracking import Movement
 EXECUTION_SECONDS = 0.3
 PROGRESS_SECONDS = 0.1
 OVER = "phase over"
+SLOTS = "carried slots"
 
 
 class Hook(Protocol):
@@ -45,7 +48,7 @@ def train(
     track: Movement | None = None,
     control: bool = False,
     ahead: int = 0,
-    on_epoch: Callable[[], None] | None = None,
+    on_epoch: Callable[[], Phase | None] | None = None,
     after_epoch: Callable[[float], bool] | None = None,
 ) -> None:
     """Trains the run's model for some epochs, from `run.done` on, with a checkpoint after each.
@@ -62,9 +65,10 @@ def train(
         track: adds up scores over the updates.
         control: these epochs are the dense control's.
         ahead: steps that are to follow with the same compiled loop, for the choice of XLA.
-        on_epoch: called before an epoch is told, to add series and numbers.
+        on_epoch: called before an epoch is told, to add series and numbers; it may say what the epoch was for.
         after_epoch: called with the validation metric after an epoch was told and before the checkpoint: what a method
-            that decides by itself does then; True ends the phase.
+            that decides by itself does then; True ends the phase. It may put a smaller model into the run, and leaves
+            the optimizer's slots for it, by name, in `run.arrays[SLOTS]`.
     """
     train_ = run.recipe.train
     batch = min(train_.batch_size, len(run.data.x_train))
@@ -72,14 +76,12 @@ def train(
     total = per_epoch * epochs
     if epochs == 0:
         return
-    if extra_loss is None and phase != "recovering":
-        extra_loss = training_term(run)
     run.begin(phase, epochs=epochs, control=control)
-    xla = use_xla(
-        run.model, steps_ahead=max(total, ahead), devices=[d.device_type for d in tf.config.list_physical_devices()]
-    )
-    steps = _steps(run, batch=batch, xla=xla, extra_loss=extra_loss, track=track)
-    steps.fresh.begin(rate or optimizing.own_course(train_), total)
+    devices = [d.device_type for d in tf.config.list_physical_devices()]
+    xla = use_xla(run.model, steps_ahead=max(total, ahead), devices=devices)
+    course, own = rate or optimizing.own_course(train_), extra_loss is None and phase != "recovering"
+    ready = partial(_ready, run, batch=batch, xla=xla, extra_loss=extra_loss, own_term=own, track=track)
+    steps = ready(course, total)
     if run.done and "optimizer" in run.arrays:
         steps.fresh.restore(run.arrays.pop("optimizer"))
     loop = _Loop(run, steps, phase=phase, epochs=epochs, hook=hook)
@@ -98,11 +100,10 @@ def train(
         if hook is not None and run.done == epochs:
             loop.act_until(total + 1)
         validation_loss, validation = run.validate()
-        if on_epoch is not None:
-            on_epoch()
+        spent_on = on_epoch() if on_epoch is not None else None
         run.say(
             EpochEnded(
-                epoch=run.done if control else run.epoch, phase=phase, control=control,
+                epoch=run.done if control else run.epoch, phase=spent_on or phase, control=control,
                 loss=number(loss), metric=number(metric), validation=number(validation),
                 validation_loss=number(validation_loss), sparsity=run.sparsity(),
                 counts=run.counts(), learning_rate=float(run.optimizer.learning_rate), series=dict(run.series),
@@ -113,6 +114,8 @@ def train(
         if track is not None:
             track.keep()
         over = after_epoch is not None and after_epoch(validation)
+        if run.model is not steps.model:  # physically smaller from here on: other steps, the same course
+            steps = loop.go_on_with(ready(course, total))
         if stop or over:
             run.memory[OVER] = True  # a resume from this checkpoint must not train on
         run.save()
@@ -124,6 +127,15 @@ def train(
     if run.masks is not None:
         run.masks.apply()
     best.keep()
+
+
+def _ready(
+    run: Run, course: Callable[[float], float], total: int, *, extra_loss: Extra | None, own_term: bool, **parts: Any
+) -> Steps:
+    """The steps of a phase for the run's model as it is, at the phase's beginning."""
+    steps = _steps(run, extra_loss=training_term(run) if own_term else extra_loss, **parts)
+    steps.fresh.begin(course, total)
+    return steps
 
 
 def _steps(run: Run, *, batch: int, xla: bool, extra_loss: Extra | None, track: Movement | None) -> Steps:
@@ -180,6 +192,12 @@ class _Loop:
         while self.waiting and self.waiting[0] < step:
             assert self.hook is not None
             self.hook.act(self.waiting.pop(0))
+
+    def go_on_with(self, steps: Steps) -> Steps:
+        """Goes on with the steps of a smaller model, whose optimizer takes over the slots that were carried."""
+        steps.fresh.put(self.run.arrays.pop(SLOTS), variable_keys(self.run.model), counters=True)
+        self.steps, self.rate = steps, 0.0
+        return steps
 
     def _execute(self, order: Any, begin: int, end: int) -> None:
         compiling = self.rate == 0.0

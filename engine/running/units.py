@@ -19,6 +19,7 @@ from engine.running.context import Run
 from engine.running.sampling import sample
 from engine.scopes.selecting import exact
 from engine.surgery import LayerUnits, Report, kept_units, layer_units, shrink_with_report, unit_masks
+from engine.surgery import Surgery as Removal
 
 Array = np.ndarray[Any, Any]
 STEP_FLOPS = 25e9  # what a training step does in a processor second, measured on the CNN and the MLP of digits
@@ -134,7 +135,7 @@ def shrink_run(run: Run) -> None:
     """Removes the silent units physically, and tells layer by layer what that changed."""
     operation = shrink_with_report(run.model)
     run.replace(operation.model)
-    run.say(surgery_event(operation.report))
+    run.say(surgery_event(run, operation.report))
     if not run.by_units:  # single weights are gone as well (the dynamic method), and are to be counted as such
         run.set_masks({key: kernel.variable.numpy() != 0 for key, kernel in kernels(run.model).items()})
     run.show_layers()  # the weights that read what is gone are gone, too
@@ -157,30 +158,55 @@ def shrink_between_rounds(run: Run, *, epochs: int, last: bool) -> None:
         epochs: how many are left, this round's and the later ones'.
         last: no round follows.
     """
-    before = sum(cost.flops for cost in layer_costs(run.model).values())
     every, kept = run.memory["unit_counts"]
-    operation = shrink_with_report(run.model)
-    saved = 3 * (before - operation.report.flops[1]) * len(run.data.x_train) * epochs  # backwards costs two forwards
     compilations = int(run.memory.get("trained_under_masks", False)) + int(not last)
-    if saved <= 0 or saved / STEP_FLOPS < compilations * COMPILE_SECONDS:
-        run.memory["trained_under_masks"] = True
+    operation = smaller_if_it_pays(run, epochs=epochs, compilations=compilations)
+    run.memory["trained_under_masks"] = operation is None
+    if operation is None:
         return
-    run.replace(operation.model)
+    take_smaller(run, operation)
     run.memory.pop("units", None)
     run.memory["removed_units"] = every - kept
-    run.memory["trained_under_masks"] = False
-    run.say(surgery_event(operation.report))
-    run.note(f"physically smaller from here on: {operation.report.flops[1] / max(before, 1):.0%} of the FLOPs are left")
 
 
-def surgery_event(report: Report) -> Surgery:
-    """A surgery report as an event."""
-    rows = tuple(dataclasses.asdict(change) for change in report.layers)
-    (params, params_left), (flops, flops_left) = report.params, report.flops
+def smaller_if_it_pays(run: Run, *, epochs: int, compilations: int = 1) -> Removal | None:
+    """The run's model without its silent units, where that many epochs gain more than so many compilations cost."""
+    before = sum(cost.flops for cost in layer_costs(run.model).values())
+
+    def pays(saved: int) -> bool:
+        work = 3 * saved * len(run.data.x_train) * epochs  # backwards costs two forwards
+        return saved > 0 and work / STEP_FLOPS >= compilations * COMPILE_SECONDS
+
+    if not pays(before):  # not even if all of it went: so small a network is not worth looking at
+        return None
+    operation = shrink_with_report(run.model)
+    return operation if pays(before - operation.report.flops[1]) else None
+
+
+def take_smaller(run: Run, operation: Removal, *, words: str = "") -> None:
+    """Makes the smaller model the run's, without masks, and says so."""
+    now, left = operation.report.flops
+    run.replace(operation.model)
+    run.say(surgery_event(run, operation.report))
+    run.note(f"physically smaller from here on: {left / max(now, 1):.0%} of the FLOPs are left{words}")
+
+
+def surgery_event(run: Run, report: Report) -> Surgery:
+    """A surgery report as an event: beside the first one's sizes, where the model became smaller in several steps."""
+    rows = [dataclasses.asdict(change) for change in report.layers]
+    first: dict[str, Any] = run.memory.setdefault("before_surgery", {row["layer"]: row for row in rows})
+    for row in rows:
+        row |= {k: v for k, v in first.get(row["layer"], row).items() if k.endswith("_before")}
+    groups = list(dict.fromkeys([*run.memory.get("surgery_groups", []), *report.groups]))
+    run.memory["surgery_groups"] = groups
     return Surgery(
-        rows=rows,
-        groups=report.groups,
+        rows=tuple(rows),
+        groups=tuple(groups),
         skipped={s.layer: s.reason for s in report.skipped},
-        before={"parameters": params, "flops": flops},
-        after={"parameters": params_left, "flops": flops_left},
+        before={"parameters": _sum(rows, "params_before"), "flops": _sum(rows, "flops_before")},
+        after={"parameters": _sum(rows, "params_after"), "flops": _sum(rows, "flops_after")},
     )
+
+
+def _sum(rows: list[dict[str, Any]], name: str) -> int:
+    return sum(int(row[name]) for row in rows)

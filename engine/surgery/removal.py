@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from engine.surgery.compiled import carry_compiled
 from engine.surgery.flow import Array
 from engine.surgery.groups import Components
 from engine.surgery.plan import Plan, Skip, check_units, plan_removal
-from engine.surgery.rebuild import rebuild
+from engine.surgery.rebuild import rebuild, take
 from engine.surgery.report import Report, report_on
 from engine.surgery.silent import silent
 from engine.surgery.trace import Trace
@@ -30,10 +30,13 @@ class Surgery:
     Attributes:
         model: the smaller model.
         report: what went, what stayed and why.
+        part: `(variable of the old model, array of its shape) -> the part of the array that stays`: masks and optimizer
+            slots go through it as the weights do.
     """
 
     model: keras.Model
     report: Report
+    part: Callable[[Any, Array], Array]
 
 
 def remove_units(model: keras.Model, units: Units, *, minimum: int = 1, round_to: int = 1) -> keras.Model:
@@ -114,7 +117,7 @@ def operate(plan: Plan, folds: Mapping[int, Array] | None = None) -> Surgery:
     notes = carry_compiled(plan, new, pairs)
     report = report_on(plan, new, notes)
     object.__setattr__(new, "surgery", report)  # not a tracked attribute: the saved model knows nothing of it
-    return Surgery(new, report)
+    return Surgery(new, report, lambda variable, array: take(plan, variable, array))
 
 
 def _cost(plan: Plan, asked: Mapping[str, Array]) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from engine.running.executing import execute
 from engine.session import Session
 
 METHODS = ("column-norm", "sap", "budget")
+CONTROLS = ("gradual-global", "l2-units")
 HEAD = ("method", "model", "weights gone", "units left", "FLOPs left", "accuracy", "dense", "lost", "epochs", "seconds")
 
 
@@ -58,6 +60,12 @@ def numbers(session: Session, seconds: float) -> dict[str, float]:
     }
 
 
+def keep(found: dict[str, list[dict[str, float]]], method: str, made: dict[str, float], seed: int) -> None:
+    """Adds a run, and shows it on the error stream: what is long may be cut short."""
+    found.setdefault(method, []).append(made)
+    print(f"seed {seed} {row(method, '', [made])}", file=sys.stderr, flush=True)
+
+
 def row(method: str, model: str, found: list[dict[str, float]]) -> str:
     """Mean and standard deviation over seeds."""
     cells = [method, model]
@@ -73,11 +81,11 @@ def overrides_of(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Overrides by method, from `METHOD:KEY=VALUE`; those without a method are column-norm's."""
     from engine.recipe_reading import parse_override
 
-    found: dict[str, dict[str, Any]] = {method: {} for method in METHODS}
+    found: dict[str, dict[str, Any]] = {method: {} for method in (*METHODS, *CONTROLS)}
     for text in texts:
         method, _, rest = text.partition(":")
-        key, value = parse_override(rest if method in METHODS else text)
-        found[method if method in METHODS else "column-norm"][key] = value
+        key, value = parse_override(rest if method in found else text)
+        found[method if method in found else "column-norm"][key] = value
     return found
 
 
@@ -104,12 +112,12 @@ def main() -> None:
             base = {**{k: v for k, v in kind.items() if v is not None}, "model.name": model, "seed": seed}
             for method in given.methods:
                 session, seconds = play(method, {**base, **more[method]})
-                found.setdefault(method, []).append(numbers(session, seconds))
+                keep(found, method, numbers(session, seconds), seed)
                 if method != "column-norm":
                     continue
                 gone, units = session.counts.weight_sparsity, session.counts
                 most = min(0.95, 1 - units.units_kept / units.units) if units.units_kept < units.units else 0.5
-                for control, value in (("gradual-global", gone), ("l2-units", most)):
+                for control, value in zip(CONTROLS, (gone, most), strict=True):
                     spent = len(session.epochs)
                     repair = spent // 2 if control == "l2-units" else min(5, spent // 2)
                     fixed: dict[str, Any] = {
@@ -117,8 +125,8 @@ def main() -> None:
                         "train.epochs": spent - repair,
                         "prune.repair": [{"name": "fine_tune", "epochs": repair}],
                     }
-                    session_, seconds = play(control, {**base, **fixed})
-                    found.setdefault(f"{control} at the same share", []).append(numbers(session_, seconds))
+                    session_, seconds = play(control, {**base, **more[control], **fixed})
+                    keep(found, f"{control} at the same share", numbers(session_, seconds), seed)
         for method, rows in found.items():
             print(row(method, model, rows), flush=True)
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal, localcontext
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -107,3 +109,43 @@ def test_norms_must_be_in_order(p, q):
 def test_what_is_not_finite_is_said():
     with pytest.raises(PruneError, match="finite"):
         engine.pq_index([1.0, np.nan])
+
+
+def in_sixty_digits(weights, p, q, eta, gamma, beta):
+    """`sap_keep` by the formula, in decimals of sixty digits and whole numbers: nothing of the engine's arithmetic."""
+    with localcontext() as context:
+        context.prec = 60
+        w = [abs(Decimal(float(x))) for x in weights]
+        d, low, high = len(w), Decimal(str(p)), Decimal(str(q))
+        one = Decimal(1)  # 1 - I
+        if any(w):
+            norm = {t: sum((x.ln() * t).exp() for x in w if x).ln() / t for t in (low, high)}
+            one = (Decimal(d).ln() * (1 / high - 1 / low) + norm[low] - norm[high]).exp()
+        slack = ((1 + Decimal(str(eta))).ln() * -high / (high - low)).exp()
+        m = math.ceil(d * slack * (one.ln() * (low * high / (high - low))).exp() - Decimal("1e-30"))
+        cut = min(math.floor(Fraction(str(gamma)) * (d - m)), math.floor(Fraction(str(beta)) * d))
+        return d - min(max(cut, 0), d), float(1 - one)
+
+
+@pytest.mark.parametrize(
+    ("p", "q"), [(0.5, 1.0), (1.0, 2.0), (0.1, 0.2), (0.05, 1.0), (0.99, 1.0), (0.01, 3.0), (1, 10)]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_counts_are_those_of_sixty_digits(p, q, dtype):
+    rng = np.random.default_rng(7)
+    for trial in range(40):
+        d = (1, 2, 7, 50, 120)[trial % 5]
+        made = (rng.normal(size=d), rng.uniform(-1, 1, d), rng.laplace(size=d) * 1e-30, 1.0 * (rng.random(d) < 0.5))
+        weights = made[trial % 4].astype(dtype)
+        eta, gamma, beta = (0.0, 0.01, 0.5)[trial % 3], (1.0, 0.29, 2.0)[trial % 3], (0.9, 0.07, 1.0)[trial // 3 % 3]
+        keep, index = in_sixty_digits(weights, p, q, eta, gamma, beta)
+        assert engine.sap_keep(weights, p, q, eta, gamma, beta) == keep
+        assert engine.pq_index(weights, p, q) == pytest.approx(index, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"q": math.inf}, {"gamma": math.nan}, {"beta": math.inf}, {"eta": math.nan}, {"eta": -1.0}]
+)
+def test_parameters_that_are_no_numbers_are_refused(bad):
+    with pytest.raises(PruneError):
+        engine.sap_keep([1.0, 2.0, 3.0], **bad)

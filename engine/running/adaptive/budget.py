@@ -7,6 +7,7 @@ kept: a run that is stopped leaves it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,7 +15,8 @@ import msgspec
 import numpy as np
 
 from engine.errors import PruneError
-from engine.events import Decided, Measured, Result, number
+from engine.events import Decided, Measured, Result, as_float, number
+from engine.layout import Array
 from engine.recipe import Part, Prune
 from engine.registry import make
 from engine.running.adaptive import costs
@@ -22,9 +24,11 @@ from engine.running.adaptive.shares import Sensitivity, per_layer
 from engine.running.choosing import masks_at, scores
 from engine.running.context import Run
 from engine.running.control import Cancelled
+from engine.running.feeding import Evaluation
 from engine.running.repairing import repair
 from engine.targets.search import Search
 
+UNREPAIRED = "before repair"
 MORE_TRIALS = 4
 """Trials of each further variant: it only has to be tried beyond what the one before could do."""
 
@@ -75,6 +79,7 @@ class BudgetSearch:
         self.target = make("target", prune.target.name, prune.target.params)
         self.memory: dict[str, Any] = run.memory.setdefault("search", {"rows": [], "best": None, "variant": 0})
         self.found: dict[str, Any] | None = None
+        self.dense_each: Array | None = None
         if "dense" not in self.memory:
             self._start()
         self.variants = [*self._variants()]
@@ -114,15 +119,16 @@ class BudgetSearch:
             memory["trial"] = {
                 "repair": 0, "before": {"validation": number(metric), "validation_loss": number(loss)}
             }  # fmt: skip
-        if self.trains:
-            self._repair()
+        helped = self._repair() if self.trains else True
         trial = memory["trial"]
         loss, metric = run.validate()
         cost = costs.of(run, self._objective, batch_size=int(self.prune.target.get("batch_size") or 1))
         size = cost if self._objective == "size" else costs.of(run, "size")
-        good = self._within(metric, cost)
+        error = self._error() if self.trains else 0.0
+        good = self._within(metric, cost, error)
         row = {
-            "sparsity": run.sparsity(), "validation": number(metric), "cost": cost, "within": good,
+            "sparsity": run.sparsity(), "validation": number(metric), "cost": cost, "within": good, "error": error,
+            "repaired": helped,
             "variant": self._variant_words, "objective": self._objective, "size": size,
         }  # fmt: skip
         memory["rows"].append(row)
@@ -132,22 +138,43 @@ class BudgetSearch:
         self._tell(row)
         return good
 
-    def _within(self, metric: float, cost: float) -> bool:
+    def _within(self, metric: float, cost: float, error: float) -> bool:
         dense = self.memory["dense"]
         if not self.trains:
             return bool(self.target.within(dense, cost))
+        if not math.isfinite(metric):
+            return False
         if self.run.task.metric.direction == "min":  # an error may rise by as much as an accuracy may drop
-            return bool(self.target.within(metric, dense))
-        return bool(self.target.within(dense, metric))
+            return bool(self.target.within(metric, dense, error=error))
+        return bool(self.target.within(dense, metric, error=error))
 
-    def _repair(self) -> None:
+    def _error(self) -> float:
+        """The standard error of the loss against the dense model: both judged the same examples, so pair by pair."""
+        run = self.run
+        if self.dense_each is None:
+            self.dense_each = Evaluation(run.dense, run.task, run.data.x_val, run.data.y_val).each()
+        pairs = self.dense_each - run.validate_each()
+        return float(np.std(pairs) / math.sqrt(len(pairs))) if len(pairs) else 0.0
+
+    def _repair(self) -> bool:
+        """Repairs the trial; False where it was better without, which is then what is judged.
+
+        Else a fine-tuning that disturbs a well-trained network would make even the smallest trial fail.
+        """
         run, trial = self.run, self.memory["trial"]
+        if trial["repair"] == 0 and run.done == 0:
+            run.arrays[UNREPAIRED] = run.weights()
         for index, part in enumerate(self.prune.repair):
             if index < trial["repair"]:
                 continue
             repair(part, index)(run)
             trial["repair"] = index + 1
             run.done, run.optimizer = 0, None
+        unrepaired = run.arrays.pop(UNREPAIRED)
+        if not run.better(as_float(trial["before"]["validation"]), run.validate()[1]):
+            return True
+        run.set_weights(unrepaired)
+        return False
 
     def _masks(self, sparsity: float) -> dict[str, Any]:
         run, variant = self.run, self.variants[self.memory["variant"]]
@@ -283,9 +310,26 @@ class BudgetSearch:
 
     def _start(self) -> None:
         _, metric = self.run.validate()
+        if self.trains:
+            self.run.note(self._knowledge(metric))
         if self.trains and "shares" in (self.prune.target.get("vary") or ()):
             self._sensitivity()  # of the dense model
         self.memory["dense"] = metric if self.trains else 1.0  # costs are shares of the dense model's
+
+    def _knowledge(self, dense: float) -> str:
+        """What the validation part can know, in words."""
+        name, count, target = self.run.task.metric.name, len(self.run.data.x_val), self.target
+        known = ""
+        if self.run.task.metric.direction == "max":
+            noise = math.sqrt(max(0.0, dense * (1 - dense)) / max(1, count))
+            known = f", which know the dense model's {dense:.4f} to ±{noise:.4f}"
+        more = (
+            f" and {target.margin:g} standard error{'' if target.margin == 1 else 's'} of it" if target.margin else ""
+        )
+        return (
+            f"judged by {count:,} validation examples{known}: a trial is within the budget when its loss of "
+            f"{name}{more} fit into {target.accuracy_drop:g}"
+        )
 
     @property
     def _objective(self) -> str:
@@ -316,7 +360,15 @@ class BudgetSearch:
         value = float(row["validation"])
         cost = f"{row['cost']:.1%} of the dense {_COSTS[row['objective']]}"
         if self.trains:
-            return f"{name} {value:.4f} (dense {self.memory['dense']:.4f}), {cost}"
+            lost = (
+                self.memory["dense"] - value
+                if self.run.task.metric.direction == "max"
+                else value - self.memory["dense"]
+            )
+            how = "" if row["repaired"] else " without repair, which made it worse"
+            return (
+                f"{name} {value:.4f}{how} (lost {lost:.4f} ±{row['error']:.4f} of {self.memory['dense']:.4f}), {cost}"
+            )
         return f"{cost}, {name} {value:.4f} before recovery"
 
     def _tell(self, row: dict[str, Any]) -> None:

@@ -24,10 +24,11 @@ class Network:
         model: the model.
         kernels: the watched kernels by variable key.
         units: by kernel key, the layer's units, for kernels whose columns are units that can go.
+        dense: by kernel key, the weights that a layer had, where the model is physically smaller by now.
     """
 
-    def __init__(self, model: Any, watched: Mapping[str, Kernel]) -> None:
-        self.model, self.kernels = model, dict(watched)
+    def __init__(self, model: Any, watched: Mapping[str, Kernel], *, dense: Mapping[str, int] | None = None) -> None:
+        self.model, self.kernels, self.dense = model, dict(watched), dict(dense or {})
         self._norms = following_norms(model)
         try:
             known = layer_units(model)
@@ -60,7 +61,8 @@ class Network:
                 own = largest.setdefault(int(group), {})
                 own[key] = max(own.get(key, 0.0), float(value))
         return {
-            key: Columns(matrices[key], kept[key], norms[key], self._elsewhere(key, largest)) for key in self.kernels
+            key: Columns(matrices[key], kept[key], norms[key], self._elsewhere(key, largest), self.dense.get(key))
+            for key in self.kernels
         }
 
     def without_units(self, key: str, units: Array, masks: Mapping[str, Array]) -> dict[str, Array]:

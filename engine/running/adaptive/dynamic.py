@@ -10,22 +10,29 @@ import dataclasses
 import math
 from typing import Any, Literal
 
-from engine.errors import PruneError
-from engine.events import Decided, Result, number
+from engine.errors import ModelError, PruneError
+from engine.events import Decided, Phase, Result, number
+from engine.keys import variable_keys
 from engine.recipe import Prune
 from engine.registry import make
+from engine.running import optimizing
 from engine.running.adaptive import telling
 from engine.running.adaptive.columns import Network, dead_rows
 from engine.running.adaptive.rules import Columns, LayerRule, Offer, accepted, offer, rolled_back
 from engine.running.context import Run
 from engine.running.control import Cancelled
 from engine.running.dense import keep_control
-from engine.running.training import train
+from engine.running.rounds import goes_back
+from engine.running.training import SLOTS, train
+from engine.running.units import smaller_if_it_pays, take_smaller
 from engine.schedules.dynamic import Dynamic, change
 from engine.targets.column_norm import ColumnNorm
 
 DENSE_SHARE = 0.5
 """The dense phase ends at this share of the epochs at the latest: the others are for pruning."""
+_PHASES: dict[str, Phase] = {"dense": "training", "watch": "pruning", "recover": "recovering"}
+HORIZON = 10
+"""Compiling again must pay within so many epochs: by then more has gone, and it is due once more."""
 
 
 def prune_dynamically(run: Run) -> None:
@@ -62,7 +69,7 @@ class Method:
         _check(prune)
         self.target: ColumnNorm = make("target", "column_norm", prune.target.params)
         self.schedule: Dynamic = make("schedule", "dynamic", prune.schedule.params)
-        self.network = Network(run.model, run.maskable())
+        self.network = self._network()
         self.memory: dict[str, Any] = run.memory.setdefault("dynamic", {})
         self.seen: dict[str, Columns] = {}
         if run.masks is None:
@@ -71,17 +78,24 @@ class Method:
         if run.done == 0 and not self.memory:
             self._start()
 
+    def _network(self) -> Network:
+        original = self.run.memory.get("original", {"layers": ()})
+        dense = {row["key"]: row["weights"] for row in original["layers"]}
+        return Network(self.run.model, self.run.maskable(), dense=dense)
+
     # ---- one epoch -------------------------------------------------------------------------------------------------
 
-    def on_epoch(self) -> None:
-        """Looks at the columns before the epoch is told."""
+    def on_epoch(self) -> Phase:
+        """Looks at the columns before the epoch is told, and says what the epoch was for."""
         self.seen = self.network.columns(self.run.mask_arrays())
         for key, seen in self.seen.items():
             self.run.series[f"mean_column_norm {telling.layer_name(key)}"] = number(seen.mean)
+        return _PHASES[self.memory["phase"]]
 
     def after_epoch(self, validation: float) -> bool:
         """What the method does at an epoch's end; True when it is done."""
         phase = self.memory["phase"]
+        self.memory.setdefault("paces", [[]])[-1].append(self.run.told[-1].seconds)
         if phase == "dense":
             self._dense(validation)
         elif phase == "recover":
@@ -100,6 +114,8 @@ class Method:
             self._end_dense(note=False)
             self.run.note("the epochs were spent before the dense phase ended: nothing was pruned", warning=True)
         self.leave()
+        if pace := telling.pace_words(self.memory.get("paces", [])):
+            self.run.note(pace)
         self.run.series.clear()  # what follows is not this method's
         why = "every layer has given what it can" if self.memory.get("over") else "the epochs are spent"
         words = f"{why}: {self.run.sparsity():.1%} of the weights gone, {self._metric} {self.memory['accepted']:.3f}"
@@ -116,7 +132,7 @@ class Method:
     def _start(self) -> None:
         rules = {key: LayerRule(self.target.alpha, self.target.beta, weights_only=key not in self.network.units)
                  for key in self.network.kernels}  # fmt: skip
-        self.memory |= {"phase": "dense", "waited": 0, "means": {}, "best_epoch": 0, "layers": {}}
+        self.memory |= {"phase": "dense", "waited": 0, "means": {}, "best_epoch": 0, "layers": {}, "paces": [[]]}
         self.rules = rules
         self.run.arrays["initial"] = self.run.weights()
         self.run.show_layers()
@@ -211,6 +227,7 @@ class Method:
         self._keep(validation)
         self._tell(event, "accepted", validation, "accepted")
         self._learn(event["layer"], accepted(self.rules[event["layer"]], self.target))
+        self._shrink(validation)
         self._baseline()
 
     def _roll_back(self, validation: float) -> None:
@@ -228,13 +245,46 @@ class Method:
         self._put_back(words=f"epoch {self.run.epoch}: back to {self._metric} {self.memory['accepted']:.3f}")
         self._baseline()
 
+    def _shrink(self, validation: float) -> None:
+        """Removes physically what is silent in the state just accepted, where the next epochs gain more than it costs.
+
+        Everything that the method knows of the network is carried: masks, optimizer slots, and the accepted state.
+        """
+        run = self.run
+        assert run.recipe.prune is not None
+        if not run.memory.get("units_masked") or goes_back(run.recipe.prune):
+            return
+        ahead = min(self.epochs - run.done, HORIZON)
+        try:
+            operation = smaller_if_it_pays(run, epochs=ahead)
+        except ModelError:  # a graph that cannot be seen, or made again
+            return
+        if operation is None:
+            return
+        old, masks = variable_keys(run.model), run.mask_arrays()
+        slots = {} if run.optimizer is None else optimizing.named(run.optimizer, old)
+        carried = {
+            name: operation.part(old[key], slot.numpy()) if (key := name.partition("|")[2]) in old else slot.numpy()
+            for name, slot in slots.items()
+        }
+        kept = {key: operation.part(old[key], mask) for key, mask in masks.items()}
+        spent = telling.seconds(self.memory["paces"][-1])
+        take_smaller(run, operation, words=f"; an epoch took {spent:.2g} s so far" if spent else "")
+        run.set_masks(kept)
+        run.arrays[SLOTS] = carried
+        self.memory["paces"].append([])
+        self.network = self._network()
+        self._keep(validation, slots=carried)
+
     # ---- states ----------------------------------------------------------------------------------------------------
 
-    def _keep(self, validation: float) -> None:
+    def _keep(self, validation: float, *, slots: dict[str, Any] | None = None) -> None:
         run = self.run
         run.arrays["accepted weights"] = run.weights()
         run.arrays["accepted masks"] = run.mask_arrays()
-        run.arrays["accepted optimizer"] = {} if run.optimizer is None else _slots(run.optimizer)
+        if slots is None and run.optimizer is not None:
+            slots = {k: v.numpy().copy() for k, v in optimizing.named(run.optimizer, variable_keys(run.model)).items()}
+        run.arrays["accepted optimizer"] = slots or {}
         self.memory["accepted"] = validation
 
     def _put_back(self, *, words: str) -> None:
@@ -244,9 +294,10 @@ class Method:
             run.change_masks(masks, words=words)  # masks first: putting weights back respects them
         run.set_weights(run.arrays["accepted weights"])
         if run.optimizer is not None:
+            # The count of steps goes on: the learning rate's course is one of time.
+            assert run.compiled is not None
             kept = run.arrays.get("accepted optimizer", {})
-            for path, variable in _variables(run.optimizer).items():
-                variable.assign(kept[path] if path in kept else variable * 0)
+            run.compiled[1].fresh.put(kept, variable_keys(run.model), counters=False)
             if run.masks is not None:
                 run.masks.apply()
 
@@ -336,12 +387,3 @@ def _check(prune: Prune) -> None:
             where="prune.granularity",
             todo="Use weight: the method decides itself where whole units go and where single weights do",
         )
-
-
-def _variables(optimizer: Any) -> dict[str, Any]:
-    # The count of steps goes on: the learning rate's course is one of time.
-    return {v.path: v for v in optimizer.variables if not v.path.endswith(("iteration", "learning_rate"))}
-
-
-def _slots(optimizer: Any) -> dict[str, Any]:
-    return {path: variable.numpy().copy() for path, variable in _variables(optimizer).items()}

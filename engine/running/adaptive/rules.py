@@ -44,12 +44,15 @@ class Columns:
         norms: `c_j` over kept weights, `(units,)`.
         elsewhere: `(units,)`: where a unit is coupled with columns of other layers, the largest of their `c / mu`; 0
             where it is alone, and infinite where it cannot go.
+        dense: the layer's weights before anything went, which a physically smaller kernel no longer shows; None where
+            the kernel is whole.
     """
 
     matrix: Array
     mask: Array
     norms: Array
     elsewhere: Array
+    dense: int | None = None
 
     @property
     def active(self) -> Array:
@@ -140,6 +143,6 @@ def _units(columns: Columns, rule: LayerRule) -> Offer | None:
 def _weights(columns: Columns, rule: LayerRule) -> Offer | None:
     gone = fading_weights(columns.matrix, columns.mask, alpha=rule.alpha, beta=rule.beta)
     count = int(np.count_nonzero(gone))
-    if count == 0 or count < LEAST * columns.mask.size:
+    if count == 0 or count < LEAST * (columns.dense or columns.mask.size):
         return None
     return Offer("weights", np.empty(0, dtype=np.intp), gone, count, columns.kept, count)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -59,3 +60,16 @@ def outcome_words(event: Mapping[str, Any], *, metric: str, recovered: float, ve
     if epochs:
         after += f", {recovered:.3f} after {epochs} epoch{'' if epochs == 1 else 's'}"
     return f"{settled_words(event)}; {after}: {verdict}"
+
+
+def seconds(taken: Sequence[float]) -> float:
+    """What an epoch takes at one size of the network, its first left out, which compiles; 0 where nothing is known."""
+    return median(taken[1:] or taken) if taken else 0.0
+
+
+def pace_words(paces: Sequence[Sequence[float]]) -> str:
+    """How epochs became shorter with the network; empty where it never became smaller, or none followed."""
+    known = [seconds(taken) for taken in paces if taken]
+    if len(known) < 2:
+        return ""
+    return f"an epoch took {known[0]:.2g} s at first, {known[-1]:.2g} s at the end: the network shrank on the way"

@@ -37,7 +37,8 @@ def play() -> Callable[..., Ran]:
         recipe = recipe_from(
             Document(
                 {
-                    "schema": 1, "name": "test", "data": "digits", "prune": prune, "measure": {"latency": None},
+                    "schema": 1, "name": "test", "data": keywords.pop("data", "digits"), "prune": prune,
+                    "measure": {"latency": None},
                     "model": keywords.pop("model", {"name": "mlp", "hidden": list(hidden)}),
                     "train": {"epochs": epochs, "batch_size": 64, "optimizer": {"name": "adam", "learning_rate": 0.01}},
                 },

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from engine.errors import PruneError
-from engine.events import Decided, EpochEnded, Finished, Result
+from engine.events import Decided, EpochEnded, Finished, Noted, Result
 from engine.measurement.flops import count_flops
+from engine.running.adaptive.budget import BudgetSearch
 from engine.targets.accuracy_drop import AccuracyDrop
 
 
@@ -30,15 +31,53 @@ def test_an_accuracy_budget_is_kept_by_what_is_returned(play):
     good = [r for r in rows if r["within"]]
     assert len(rows) == 4
     assert good
-    assert all((dense - r["validation"] <= 0.03 + 1e-9) == r["within"] for r in rows)
+    assert all((dense - r["validation"] + r["error"] <= 0.03 + 1e-9) == r["within"] for r in rows)
+    assert any("359 validation examples" in w and "1 standard error" in w for w in [e.words for e in ran.of(Noted)])
     assert ran.session.sparsity == pytest.approx(max(r["sparsity"] for r in good))
     assert dense - ran.session.pruned["validation"] <= 0.03 + 1e-6
     assert ran.of(Decided)[-1].verdict == "found"
     assert ran.session.before_recovery
 
 
+def test_a_loss_is_known_pair_by_pair(play, monkeypatch):
+    kept = []
+    plain = BudgetSearch._tell
+
+    def tell(search, row):
+        x, y = search.run.data.x_val, search.run.data.y_val
+        right = [np.argmax(m.predict(x, verbose=0), axis=-1) == y for m in (search.run.dense, search.run.model)]
+        kept.append((row["error"], right[0].astype(float) - right[1]))
+        plain(search, row)
+
+    monkeypatch.setattr(BudgetSearch, "_tell", tell)
+    play(sentence({"accuracy_drop": 0.03, "trials": 3}), epochs=3)
+    assert any(error > 0 for error, _ in kept)
+    for error, pairs in kept:
+        assert error == pytest.approx(np.sqrt(np.mean((pairs - pairs.mean()) ** 2) / len(pairs)))
+
+
+def test_a_repair_that_makes_it_worse_is_left_out(play):
+    # A learning rate that ruins whatever it tunes: pruned models are within the budget only as they were before it.
+    repair = {"name": "fine_tune", "epochs": 1, "learning_rate": 5.0}
+    prune = sentence({"accuracy_drop": 0.02, "trials": 6}) | {"repair": repair}
+    ran = play(prune, epochs=10)
+    rows = ran.session.results["search"]
+    assert not any(r["repaired"] for r in rows)
+    assert ran.session.sparsity > 0
+    assert ran.session.dense["validation"] - ran.session.pruned["validation"] <= 0.02 + 1e-6
+    assert "without repair, which made it worse" in ran.of(Decided)[-1].words
+
+
+def test_the_margin_is_added_to_the_loss():
+    assert AccuracyDrop(accuracy_drop=0.01).within(0.98, 0.97)
+    assert not AccuracyDrop(accuracy_drop=0.01).within(0.98, 0.97, error=0.001)
+    assert AccuracyDrop(accuracy_drop=0.01).within(0.98, 0.975, error=0.005 - 1e-9)
+    assert not AccuracyDrop(accuracy_drop=0.01, margin=2.0).within(0.98, 0.975, error=0.003)
+    assert AccuracyDrop(accuracy_drop=0.01, margin=0.0).within(0.98, 0.97, error=1.0)
+
+
 def test_nothing_within_leaves_the_dense_model(play, monkeypatch):
-    monkeypatch.setattr(AccuracyDrop, "within", lambda *_: False)
+    monkeypatch.setattr(AccuracyDrop, "within", lambda *_, **__: False)
     ran = play(sentence({"accuracy_drop": 0.0, "trials": 2}, epochs=0), epochs=1)
     assert ran.session.sparsity == 0
     assert any("dense model is kept" in w for w in ran.session.warnings)
