@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import re
 import types
 from collections.abc import Mapping
@@ -13,24 +12,15 @@ import msgspec
 
 from engine import catalog
 from engine.catalog import Entry, Param
-from engine.errors import RecipeError, near
+from engine.errors import RecipeError
 from engine.patterns import by_pattern
 from engine.recipe import Part, Recipe
+from engine.recipe_values import Wrong, check_param, plain_words, said, unknown
 from engine.yaml12 import Document, Path, scalar
 
 _BLOCK = re.compile(r"block:(\d{1,9})x(\d{1,9})\Z")
 _N_M = re.compile(r"(\d{1,9}):(\d{1,9})\Z")
 _BAD = object()
-_WORDS: dict[str, str] = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "str": "a word",
-    "ints": "a list of whole numbers",
-    "floats": "a list of numbers",
-    "strs": "a list of words",
-    "map": "a mapping from names to numbers",
-}
 
 
 def recipe_from(document: Document, *, overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -158,12 +148,12 @@ class _Reader:
     def struct(self, cls: type[msgspec.Struct], value: Any, path: Path) -> Any:
         if not isinstance(value, dict):
             return self.problem(
-                path, f"expected a mapping of keys ({', '.join(cls.__struct_fields__)}), got {_said(value)}"
+                path, f"expected a mapping of keys ({', '.join(cls.__struct_fields__)}), got {said(value)}"
             )
         hints = _hints(cls)
         for key in value:
             if key not in hints:
-                self.problem((*path, key), _unknown("key", key, hints))
+                self.problem((*path, key), unknown("key", key, hints))
         made: dict[str, Any] = {}
         for field in _fields(cls):
             if field.name in value:
@@ -201,7 +191,7 @@ class _Reader:
             found = {k: self.field(get_args(hint)[1], v, (*path, k)) for k, v in value.items()}
             return _BAD if any(v is _BAD for v in found.values()) else found
         if named := _names(hint):
-            return value if value in named[1] else self.problem(path, _unknown(named[0], str(value), named[1]))
+            return value if value in named[1] else self.problem(path, unknown(named[0], str(value), named[1]))
         options = [a for a in get_args(hint) if a is not types.NoneType] if _is_union(hint) else [hint]
         if _is_union(hint) and value is None:
             return None
@@ -211,7 +201,7 @@ class _Reader:
         try:
             return msgspec.convert(value, hint)
         except msgspec.ValidationError as error:
-            return self.problem(path, _plain_words(str(error), value))
+            return self.problem(path, plain_words(str(error), value))
 
     # ---- parts -----------------------------------------------------------------------------------------------------
 
@@ -223,7 +213,7 @@ class _Reader:
         elif kind == "granularity" and isinstance(value, int | float):
             value = {"name": str(value)}
         if not isinstance(value, dict):
-            return self.problem(path, f"expected the name of a {kind} or a mapping with `name`, got {_said(value)}")
+            return self.problem(path, f"expected the name of a {kind} or a mapping with `name`, got {said(value)}")
         name = value.get("name")
         if name is None:
             named = [k for k in value if k in entries]
@@ -231,7 +221,7 @@ class _Reader:
                 return self.problem(path, f"name is missing: which {kind}? One of {', '.join(entries)}")
             name = named[0]
         if not isinstance(name, str) or name not in entries:
-            return self.problem(at, _unknown(kind, str(name), entries))
+            return self.problem(at, unknown(kind, str(name), entries))
         return self._params(entries[name], value, path)
 
     def _params(self, entry: Entry, value: dict[str, Any], path: Path) -> Any:
@@ -239,7 +229,7 @@ class _Reader:
         bad = False
         for key in value:
             if key != "name" and key not in known:
-                self.problem((*path, key), _unknown(f"parameter of {entry.kind} {entry.name}", key, known))
+                self.problem((*path, key), unknown(f"parameter of {entry.kind} {entry.name}", key, known))
                 bad = True
         params: dict[str, Any] = {}
         for param in entry.params:
@@ -273,51 +263,6 @@ class _Reader:
                     self.problem(("sweep", key, i), message)
 
 
-class Wrong(msgspec.Struct, frozen=True):
-    """What is wrong with a value, in words; `at` is its place within a list or mapping."""
-
-    message: str
-    at: Path = ()
-
-
-def check_param(param: Param, value: Any) -> Any:
-    """The value as the parameter's type, or `Wrong`; the form of the Configure screen asks here as well."""
-    if value is None and (param.optional or param.default is None):
-        return None
-    if param.type == "any":
-        return value
-    if param.type in ("ints", "floats", "strs"):
-        if not isinstance(value, list | tuple):
-            return Wrong(f"expected {_WORDS[param.type]}, got {_said(value)}")
-        one = msgspec.structs.replace(param, type=param.type[:-1], optional=False, default=msgspec.UNSET)
-        items = [check_param(one, v) for v in value]
-        return next((Wrong(w.message, (i,)) for i, w in enumerate(items) if isinstance(w, Wrong)), tuple(items))
-    if param.type == "map":
-        if not isinstance(value, Mapping):
-            return Wrong(f"expected {_WORDS['map']}, got {_said(value)}")
-        one = msgspec.structs.replace(param, type="float", optional=False, default=msgspec.UNSET)
-        pairs = {str(k): check_param(one, v) for k, v in value.items()}
-        return next((Wrong(w.message, (k,)) for k, w in pairs.items() if isinstance(w, Wrong)), pairs)
-    good = {
-        "int": isinstance(value, int) and not isinstance(value, bool),
-        "float": isinstance(value, int | float) and not isinstance(value, bool),
-        "bool": isinstance(value, bool),
-        "str": isinstance(value, str),
-    }[param.type]
-    if not good:
-        return Wrong(f"expected {_WORDS[param.type]}, got {_said(value)}")
-    if param.type in ("int", "float"):
-        if not math.isfinite(value):
-            return Wrong(f"expected a finite number, got {value}")
-        if (param.low is not None and value < param.low) or (param.high is not None and value > param.high):
-            return Wrong(f"must be {_range(param)}, got {value}")
-    if param.choices and value not in param.choices:
-        close = near(value, param.choices)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        return Wrong(f"must be one of {', '.join(param.choices)}, got {value}{hint}")
-    return value
-
-
 @functools.cache
 def _hints(cls: type) -> dict[str, Any]:
     return get_type_hints(cls, include_extras=True)
@@ -326,12 +271,6 @@ def _hints(cls: type) -> dict[str, Any]:
 @functools.cache
 def _fields(cls: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
     return msgspec.structs.fields(cls)
-
-
-def _range(param: Param) -> str:
-    if param.low is not None and param.high is not None:
-        return f"between {param.low:g} and {param.high:g}"
-    return f"at least {param.low:g}" if param.low is not None else f"at most {param.high:g}"
 
 
 def _spelled(text: str, kind: catalog.Kind | None) -> dict[str, Any]:
@@ -369,40 +308,3 @@ def _copied(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _copied(v) for k, v in value.items()}
     return [_copied(v) for v in value] if isinstance(value, list) else value
-
-
-def _said(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    return (
-        f"{value!r}"
-        if isinstance(value, str | int | float)
-        else f"a {'list' if isinstance(value, list) else 'mapping'}"
-    )
-
-
-def _unknown(what: str, name: str, known: Any) -> str:
-    close = near(name, known)
-    if close:
-        return f"unknown {what} {name!r} (did you mean {' or '.join(close)}?)"
-    return f"unknown {what} {name!r}; known are {', '.join(known) or 'none'}"
-
-
-_MESSAGES: dict[str, str] = {
-    "int": "a whole number",
-    "float": "a number",
-    "str": "a word",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "a mapping",
-}
-
-
-def _plain_words(message: str, value: Any) -> str:
-    """What msgspec says, in our words."""
-    message = message.partition(" - at")[0]
-    if found := re.match(r"Expected `(\w+)(?: \| null)?`, got", message):
-        return f"expected {_MESSAGES.get(found[1], found[1])}, got {_said(value)}"
-    if found := re.match(r"Expected `\w+(?: \| null)?` (>=|<=) (.+)", message):
-        return f"must be {'at least' if found[1] == '>=' else 'at most'} {found[2]}, got {_said(value)}"
-    return message

@@ -13,7 +13,8 @@ from engine.catalog import Param
 from engine.errors import RecipeError
 from engine.patterns import pattern_sparsity
 from engine.recipe import Part, Recipe
-from engine.recipe_reading import Wrong, check_param, recipe_from
+from engine.recipe_reading import recipe_from
+from engine.recipe_values import Wrong, check_param
 from engine.yaml12 import Document
 
 Path = tuple[str | int, ...]

@@ -10,8 +10,8 @@ import pytest
 
 from engine import catalog
 from engine.errors import UnknownName
-from engine.recipe_reading import Wrong, check_param
 from engine.recipe_schema import schema
+from engine.recipe_values import Wrong, check_param
 from engine.registry import PACKAGES, implementation, make
 
 EVERY = [(kind, name) for kind in catalog.kinds() for name in catalog.entries(kind)]

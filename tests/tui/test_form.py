@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from engine import catalog
 from engine.recipe import Part, Prune, Recipe
-from engine.recipe_reading import Wrong
+from engine.recipe_values import Wrong
 from tui import form
 
 

@@ -20,7 +20,7 @@ from engine.errors import PruneError
 from engine.files import write_atomically
 from engine.presets import SUFFIXES
 from engine.recipe import Recipe, load_recipe, to_yaml
-from engine.recipe_reading import Wrong
+from engine.recipe_values import Wrong
 from engine.sentence import sentence
 from engine.yaml12 import dump
 from tui import form, history, keys

@@ -13,33 +13,10 @@ import engine
 from engine.errors import PruneError, UnknownName
 from engine.pruning_callback import Pruning
 
-RNG = np.random.default_rng(0)
-X, Y = RNG.normal(size=(64, 6)).astype("float32"), RNG.integers(0, 3, 64)
-STEPS = 8  # an epoch of batches of 8
+STEPS, TOTAL = 8, 60 + 30  # of an epoch; of both kernels
 
 
-def net(optimizer: Any = "adam", **compile_args: Any) -> keras.Model:
-    keras.utils.set_random_seed(2)
-    inputs = keras.Input((6,))
-    x = keras.layers.Dense(10, activation="relu", name="a")(inputs)
-    model = keras.Model(inputs, keras.layers.Dense(3, name="b", dtype="float32")(x))
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss, **{"jit_compile": False, **compile_args})
-    return model
-
-
-def fit(model: keras.Model, *callbacks: Any, epochs: int = 2, **kw: Any) -> Any:
-    return model.fit(X, Y, batch_size=8, epochs=epochs, verbose=0, callbacks=list(callbacks), **kw)
-
-
-def gone(model: keras.Model) -> int:
-    return sum(int((v.numpy() == 0).sum()) for v in model.weights if v.path.endswith("kernel"))
-
-
-TOTAL = 60 + 30
-
-
-def test_cubic_meets_every_step_and_the_end_whatever_the_frequency() -> None:
+def test_cubic_meets_every_step_and_the_end_whatever_the_frequency(net: Any, fit: Any, gone: Any) -> None:
     model = net()
     pruning = Pruning(sparsity=0.8, begin=2, end=13, frequency=4)
     history = fit(model, pruning)
@@ -52,7 +29,7 @@ def test_cubic_meets_every_step_and_the_end_whatever_the_frequency() -> None:
     assert history.history["sparsity"][-1] == pytest.approx(0.8)
 
 
-def test_shares_of_training() -> None:
+def test_shares_of_training(net: Any, fit: Any) -> None:
     pruning = Pruning(sparsity=0.5, begin=0.25, end=0.5, frequency=100)
     fit(net(), pruning)
     assert [e.step for e in pruning.history] == [4, 8]
@@ -66,19 +43,19 @@ def test_shares_of_training() -> None:
         lambda: keras.optimizers.SGD(0.1, momentum=0.9, gradient_accumulation_steps=2),
     ],
 )
-def test_optimizers(optimizer: Any) -> None:
+def test_optimizers(optimizer: Any, net: Any, fit: Any, gone: Any) -> None:
     model = net(optimizer())
     fit(model, Pruning(sparsity=0.8, end=0.75, frequency=3))
     assert gone(model) == 72
 
 
-def test_xla() -> None:
+def test_xla(net: Any, fit: Any, gone: Any) -> None:
     model = net(jit_compile=True, steps_per_execution=4)
     fit(model, Pruning(sparsity=0.8, end=0.75, frequency=4))
     assert gone(model) == 72
 
 
-def test_mirrored_strategy_and_mixed_precision() -> None:
+def test_mirrored_strategy_and_mixed_precision(net: Any, fit: Any, gone: Any) -> None:
     keras.config.set_dtype_policy("mixed_float16")
     try:
         with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
@@ -91,7 +68,7 @@ def test_mirrored_strategy_and_mixed_precision() -> None:
     assert gone(model) == 72
 
 
-def test_one_shot_prunes_at_the_end_and_a_second_fit_tunes_what_is_left() -> None:
+def test_one_shot_prunes_at_the_end_and_a_second_fit_tunes_what_is_left(net: Any, fit: Any) -> None:
     model = net()
     pruning = Pruning(schedule="one_shot", scope="layer", sparsity=0.5)
     fit(model, pruning, epochs=1)
@@ -106,7 +83,7 @@ def test_one_shot_prunes_at_the_end_and_a_second_fit_tunes_what_is_left() -> Non
     pruning.masks.detach()
 
 
-def test_one_shot_chooses_by_the_averages_that_stay() -> None:
+def test_one_shot_chooses_by_the_averages_that_stay(net: Any, fit: Any) -> None:
     # With use_ema the weights are overwritten after the last epoch; magnitudes must be those of the averages.
     model = net(keras.optimizers.SGD(0.5, use_ema=True))
     fit(model, Pruning(schedule="one_shot", sparsity=0.5))
@@ -116,67 +93,17 @@ def test_one_shot_chooses_by_the_averages_that_stay() -> None:
     np.testing.assert_array_equal(model.get_weights()[0] != 0, keep["a/kernel"])
 
 
-def test_at_init_keeps_what_snip_says_of_the_first_weights() -> None:
+def test_at_init_keeps_what_snip_says_of_the_first_weights(net: Any, fit: Any, data: Any) -> None:
     model = net()
-    keep = engine.choose(engine.score(model, "snip", (X, Y)), 0.7)
-    pruning = Pruning("snip", schedule="at_init", sparsity=0.7, data=(X, Y))
+    keep = engine.choose(engine.score(model, "snip", data), 0.7)
+    pruning = Pruning("snip", schedule="at_init", sparsity=0.7, data=data)
     fit(model, pruning, epochs=1)
     assert [e.step for e in pruning.history] == [0]
     np.testing.assert_array_equal(model.get_weights()[0] != 0, keep["a/kernel"])
 
 
-def test_iterative_rewinds_to_the_start() -> None:
-    model = net(keras.optimizers.Adam(0.05))
-    start = model.get_weights()
-    seen: dict[int, list[Any]] = {}
-
-    class Look(keras.callbacks.Callback):  # type: ignore[misc, valid-type]
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            seen[epoch] = [*self.model.get_weights(), int(self.model.optimizer.iterations.numpy())]
-
-    pruning = Pruning(schedule="iterative", share=0.5, rewind="init", sparsity=0.75)
-    fit(model, pruning, Look(), epochs=3)
-    assert [(e.step, round(e.sparsity * TOTAL)) for e in pruning.history] == [(8, 45), (16, 67)]
-    masks = pruning.masks.arrays() if pruning.masks else {}
-    np.testing.assert_array_equal(seen[2][0], np.where(masks["a/kernel"], start[0], 0))
-    np.testing.assert_array_equal(seen[2][1], start[1])  # the bias, too
-    assert seen[2][-1] == 0  # and the optimizer
-
-
-def test_iterative_rewinds_to_an_early_step_or_not_at_all() -> None:
-    model = net()
-    early: list[Any] = []
-    look = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: early.append(model.get_weights()[1]) if len(early) < 2 else None
-    )
-    state: list[Any] = []
-    after = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: state.append(model.get_weights()[1]))
-    pruning = Pruning(schedule="iterative", rounds=1, rewind="early", rewind_to=2, sparsity=0.5)
-    fit(model, pruning, look, after)
-    np.testing.assert_array_equal(state[1], early[1])
-    kept = Pruning(schedule="iterative", rounds=1, rewind="none", sparsity=0.5)
-    fit(net(), kept)
-    assert [e.step for e in kept.history] == [8]
-
-
-def test_sap_prunes_as_its_index_says() -> None:
-    model = net()
-    pruning = Pruning(schedule="iterative", target="pq_index", rounds=2, rewind="none", scope="layer")
-    kept: list[int] = []
-
-    class Look(keras.callbacks.Callback):  # type: ignore[misc, valid-type]
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            if len(kept) == 0 and batch == STEPS - 1:  # before Pruning, which comes after it
-                kept.append(engine.sap_keep(self.model.get_weights()[0]))
-
-    fit(model, Look(), pruning, epochs=3)
-    assert pruning.masks is not None
-    assert len(pruning.history) == 2
-    assert 0 < int(pruning.masks.arrays()["a/kernel"].sum()) <= kept[0]
-
-
 @pytest.mark.parametrize("grow", ["gradient", "random"])
-def test_drop_grow_moves_and_keeps_the_count(grow: str) -> None:
+def test_drop_grow_moves_and_keeps_the_count(grow: str, net: Any, fit: Any) -> None:
     model = net(keras.optimizers.Adam(0.05))
     counts: list[int] = []
     places: list[Any] = []
@@ -196,7 +123,7 @@ def test_drop_grow_moves_and_keeps_the_count(grow: str) -> None:
     assert (weights[~places[-1]] == 0).all()
 
 
-def test_rigl_grows_where_the_last_gradient_is_largest() -> None:
+def test_rigl_grows_where_the_last_gradient_is_largest(net: Any, data: Any) -> None:
     from engine.schedules.drop_grow import DropGrow, move
 
     start = net().get_weights()
@@ -206,12 +133,12 @@ def test_rigl_grows_where_the_last_gradient_is_largest() -> None:
     look = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: masks.append(pruning.masks.arrays())  # type: ignore[union-attr]
     )
-    model.fit(X, Y, batch_size=64, epochs=4, verbose=0, callbacks=[pruning, look])
+    model.fit(*data, batch_size=64, epochs=4, verbose=0, callbacks=[pruning, look])
     twin = net()
     for i, key in ((0, "a/kernel"), (2, "b/kernel")):
         twin.weights[i].assign(np.where(masks[0][key], start[i], 0))
     with tf.GradientTape() as tape:
-        loss = twin.compute_loss(X, Y, twin(X, training=True))
+        loss = twin.compute_loss(*data, twin(data[0], training=True))
     grads = tape.gradient(loss, twin.trainable_variables)
     share = DropGrow(share=0.5, end=4).moving(2, 4)
     for i, key in ((0, "a/kernel"), (2, "b/kernel")):
@@ -220,7 +147,7 @@ def test_rigl_grows_where_the_last_gradient_is_largest() -> None:
         assert not np.array_equal(masks[1][key], masks[0][key])
 
 
-def test_movement_adds_up_over_the_steps() -> None:
+def test_movement_adds_up_over_the_steps(net: Any, fit: Any) -> None:
     # Plain SGD: w changes by -lr g each step, so -sum w g can be read off the path of the weights.
     model = net(keras.optimizers.SGD(0.05))
     path: list[Any] = []
@@ -247,14 +174,14 @@ def test_movement_adds_up_over_the_steps() -> None:
         ({"scope": "global", "skip": ["b"]}, lambda m: m.sum() == 30),
     ],
 )
-def test_granularities_and_scopes(params: dict[str, Any], check: Any) -> None:
+def test_granularities_and_scopes(params: dict[str, Any], check: Any, net: Any, fit: Any) -> None:
     pruning = Pruning(schedule="at_init", sparsity=0.5, **params)
     fit(net(), pruning, epochs=1)
     assert pruning.masks is not None
     assert check(pruning.masks.arrays()["a/kernel"])
 
 
-def test_a_flops_budget_and_a_size_budget() -> None:
+def test_a_flops_budget_and_a_size_budget(net: Any, fit: Any, gone: Any) -> None:
     model = net()
     pruning = Pruning(schedule="at_init", target={"size": 0.5})
     fit(model, pruning, epochs=1)
@@ -265,7 +192,7 @@ def test_a_flops_budget_and_a_size_budget() -> None:
     assert fast.history[-1].sparsity == pytest.approx(0.5, abs=0.1)
 
 
-def test_steps_per_execution_meets_its_multiples_and_says_what_it_cannot() -> None:
+def test_steps_per_execution_meets_its_multiples_and_says_what_it_cannot(net: Any, fit: Any, gone: Any) -> None:
     exact = Pruning(sparsity=0.8, begin=0, end=12, frequency=4)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -280,29 +207,29 @@ def test_steps_per_execution_meets_its_multiples_and_says_what_it_cannot() -> No
     assert gone(model) == 72
 
 
-def test_a_dataset_of_unknown_size() -> None:
+def test_a_dataset_of_unknown_size(net: Any, data: Any) -> None:
     def batches() -> Any:
         for i in range(0, 64, 8):
-            yield X[i : i + 8], Y[i : i + 8]
+            yield data[0][i : i + 8], data[1][i : i + 8]
 
     signature = (tf.TensorSpec((None, 6)), tf.TensorSpec((None,), tf.int64))
-    data = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    stream = tf.data.Dataset.from_generator(batches, output_signature=signature)
     with pytest.raises(PruneError, match="total_steps"):
-        net().fit(data, verbose=0, shuffle=False, callbacks=[Pruning(sparsity=0.5, end=0.5)])
+        net().fit(stream, verbose=0, shuffle=False, callbacks=[Pruning(sparsity=0.5, end=0.5)])
     pruning = Pruning(sparsity=0.5, end=0.5, frequency=100, total_steps=16)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*ran out of data")
-        net().fit(data, epochs=2, verbose=0, shuffle=False, callbacks=[pruning])
+        net().fit(stream, epochs=2, verbose=0, shuffle=False, callbacks=[pruning])
     assert [e.step for e in pruning.history] == [0, 8]
 
 
-def test_a_fit_that_begins_later_catches_up() -> None:
+def test_a_fit_that_begins_later_catches_up(net: Any, fit: Any) -> None:
     pruning = Pruning(sparsity=0.8, begin=0, end=12, frequency=4)
     fit(net(), pruning, epochs=3, initial_epoch=1)
     assert [e.step for e in pruning.history] == [8, 12]
 
 
-def test_a_fit_that_ends_early_says_so_and_the_next_goes_on() -> None:
+def test_a_fit_that_ends_early_says_so_and_the_next_goes_on(net: Any, fit: Any, gone: Any) -> None:
     model = net()
     pruning = Pruning(sparsity=0.8, begin=0, end=12, frequency=4)
     with pytest.warns(UserWarning, match="before the schedule did"):
@@ -312,14 +239,14 @@ def test_a_fit_that_ends_early_says_so_and_the_next_goes_on() -> None:
     assert gone(model) == 72
 
 
-def test_restored_weights_are_masked_again() -> None:
+def test_restored_weights_are_masked_again(net: Any, fit: Any, gone: Any) -> None:
     model = net()
     best = keras.callbacks.EarlyStopping("loss", mode="max", patience=5, restore_best_weights=True)  # the first epoch
     fit(model, best, Pruning(sparsity=0.8, begin=8, end=12, frequency=4))
     assert gone(model) == 72
 
 
-def test_a_saved_model_needs_none_of_this(tmp_path: Any) -> None:
+def test_a_saved_model_needs_none_of_this(tmp_path: Any, net: Any, fit: Any, gone: Any) -> None:
     model = net()
     fit(model, Pruning(sparsity=0.8, end=0.5, frequency=4))
     model.save(tmp_path / "m.keras")
@@ -327,7 +254,7 @@ def test_a_saved_model_needs_none_of_this(tmp_path: Any) -> None:
     assert gone(loaded) == 72
 
 
-def test_what_does_not_go_is_said_at_once() -> None:
+def test_what_does_not_go_is_said_at_once(net: Any, fit: Any) -> None:
     with pytest.raises(UnknownName, match="magnitude"):
         Pruning("magnitud", sparsity=0.5)
     with pytest.raises(PruneError, match="begin"):
@@ -353,7 +280,7 @@ def test_what_does_not_go_is_said_at_once() -> None:
     assert engine.Pruning is Pruning
 
 
-def test_units_go_silent_whole_and_shrink_removes_them() -> None:
+def test_units_go_silent_whole_and_shrink_removes_them(fit: Any, data: Any) -> None:
     keras.utils.set_random_seed(2)
     inputs = keras.Input((6,))
     x = keras.layers.BatchNormalization(name="n")(keras.layers.Dense(10, name="a")(inputs))
@@ -368,7 +295,7 @@ def test_units_go_silent_whole_and_shrink_removes_them() -> None:
         assert (vector[silent] == 0).all()
     small = engine.shrink(model)
     assert small.get_layer("a").units == 4
-    np.testing.assert_allclose(small(X), model(X), atol=1e-5)
+    np.testing.assert_allclose(small(data[0]), model(data[0]), atol=1e-5)
 
 
 class Lazy(keras.Model):  # type: ignore[misc]
@@ -384,7 +311,7 @@ class Lazy(keras.Model):  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("kind", ["subclassed", "sequential"])
-def test_a_model_that_gets_its_weights_with_its_first_batch(kind: str) -> None:
+def test_a_model_that_gets_its_weights_with_its_first_batch(kind: str, fit: Any, gone: Any) -> None:
     keras.utils.set_random_seed(4)
     plain = keras.Sequential([keras.layers.Dense(10, activation="relu"), keras.layers.Dense(3)])
     model = Lazy() if kind == "subclassed" else plain
@@ -395,56 +322,3 @@ def test_a_model_that_gets_its_weights_with_its_first_batch(kind: str) -> None:
     assert [e.step for e in pruning.history] == [0]  # before the first update
     assert gone(model) == 72
     assert int(model.optimizer.iterations.numpy()) == STEPS
-
-
-def test_n_of_m_needs_no_sparsity_and_is_reached_along_the_curve() -> None:
-    model = net()
-    pruning = Pruning(granularity="2:4", begin=0, end=12, frequency=4)
-    fit(model, pruning)
-    targets = [0.5 - 0.5 * (1 - t / 12) ** 3 for t in (0, 4, 8, 12)]
-    np.testing.assert_allclose([e.target for e in pruning.history], targets)
-    # Layer by layer: of 60 weights 21 are due, but groups of 4 and 2 inputs only give 20; of the other 30, 10 are.
-    assert [round(e.sparsity * TOTAL) for e in pruning.history][:2] == [0, 20 + int(30 * targets[1])]
-    assert (model.get_layer("a").kernel.numpy()[:4] != 0).sum() == 20
-    assert gone(model) == 20 + 12
-
-
-def test_rounds_with_a_skipped_layer_cut_their_share_of_the_others() -> None:
-    pruning = Pruning(schedule="iterative", share=0.5, rewind="none", sparsity=0.75, skip=["b"])
-    fit(net(), pruning, epochs=3)
-    assert [round(e.sparsity * TOTAL) for e in pruning.history] == [30, 45]
-
-
-def test_rounds_of_units_cut_whole_units() -> None:
-    pruning = Pruning("l2_norm", granularity="unit", schedule="iterative", share=0.25, rewind="none", sparsity=0.6)
-    fit(net(), pruning, epochs=5)
-    # Of ten units ceil(0.25 * 10) = 3 go, then ceil(0.25 * 7) = 2, then the sixth: the target.
-    assert [e.target for e in pruning.history] == [0.3, 0.5, 0.6, 0.6]
-    assert pruning.masks is not None
-    assert [int(m.sum()) for key, m in pruning.masks.arrays().items() if key == "a/bias"] == [4]
-
-
-def test_rounds_to_a_target_of_nothing() -> None:
-    pruning = Pruning(schedule="iterative", sparsity=0.0)
-    fit(net(), pruning)
-    assert pruning.history == []
-
-
-def test_a_schedule_given_as_a_part_is_the_one_of_its_name() -> None:
-    from engine.schedules.iterative import Iterative
-
-    by_name = Pruning(schedule="iterative", share=0.5, rewind="init", sparsity=0.75)
-    as_part = Pruning(schedule=Iterative(share=0.5, rewind="init"), sparsity=0.75)
-    models = [net(), net()]
-    for model, pruning in zip(models, (by_name, as_part), strict=True):
-        fit(model, pruning, epochs=3)
-    assert as_part.history == by_name.history
-    assert len(by_name.history) == 2
-
-
-def test_rounds_may_cut_less_of_the_output() -> None:
-    pruning = Pruning(schedule="iterative", share=0.2, output_share=0.1, scope="layer", rewind="init", sparsity=0.36)
-    fit(net(), pruning, epochs=3)
-    assert pruning.masks is not None
-    a, b = pruning.masks.arrays().values()
-    assert (int((~a).sum()), int((~b).sum())) == (21, 6)  # floor(0.36 * 60); ceil(0.1 * 30) + ceil(0.1 * 27)
