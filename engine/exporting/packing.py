@@ -183,7 +183,10 @@ def _config(model: keras.Model) -> Any:
 
 def _negative_zeros(array: Array) -> int:
     real = np.issubdtype(array.dtype, np.floating) or array.dtype.kind == "V"
-    return int(np.count_nonzero((array == 0) & np.signbit(array))) if real else 0
+    if not real:
+        return 0
+    bits = np.ascontiguousarray(array).view(f"u{array.itemsize}")  # comparing numbers of 16 bits warns of each NaN
+    return int(np.count_nonzero(bits == 1 << (8 * array.itemsize - 1)))
 
 
 def _ideals(arrays: list[Array]) -> Iterator[float]:
