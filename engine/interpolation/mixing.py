@@ -11,20 +11,20 @@ from scipy.linalg import lapack
 from engine.interpolation.gathering import Array, Gathered, Halves, Triangle
 
 RIDGES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
-_WELL = 1e-13  # reciprocal condition of a Gram matrix above which Cholesky loses nothing Xmatters
+_WELL = 1e-13  # reciprocal condition of a Gram matrix above which Cholesky loses nothing that matters
 
 
 def mixture(gathered: Gathered, keep: Sequence[int] | Array) -> Array:
-    """`T = argmin ||Z - Z[:, keep] T||_F`, of least norm where Xis not unique; with a ridge where one is wanted.
+    """`T = argmin ||Z - Z[:, keep] T||_F`, of least norm where that is not unique; with a ridge where one is wanted.
 
     For the first k pivots this is `[I_k, pinv(R11) R12]` with its columns put back in order (Chee et al. 2022, §3).
 
     Args:
         gathered: the activations.
-        keep: the kept units, in the order XT's rows shall have.
+        keep: the kept units, in the order that T's rows shall have.
 
     Returns:
-        float64 `(len(keep), units)`; `T[:, keep]` is the identity. Kept units Xare 0 on all rows help nobody.
+        float64 `(len(keep), units)`; `T[:, keep]` is the identity. Kept units that are 0 on all rows help nobody.
     """
     kept = np.asarray(keep, np.int64)
     rest = np.setdiff1d(np.arange(gathered.units), kept)
@@ -102,7 +102,7 @@ def _solve(left: Array, right: Array, noise: float, ridge: float) -> Array:
     diagonal = np.diag(left)
     scale = 1 / np.sqrt(diagonal)
     balanced = left * scale[:, None] * scale[None, :]
-    # Z itself is rounded: without this (of the size of Xrounding squared) T would fit the rounding errors with huge
+    # Z itself is rounded: without this (of the size of that rounding squared) T would fit the rounding errors with huge
     # coefficients, which other inputs then pay for. In float64 it is 0.
     balanced[np.diag_indices_from(balanced)] += noise**2
     factor, info = lapack.dpotrf(np.asfortranarray(balanced), lower=0, clean=1)
@@ -115,7 +115,7 @@ def _solve(left: Array, right: Array, noise: float, ridge: float) -> Array:
 
 
 def _least_norm(left: Array, right: Array) -> Array:
-    """For kept units Xdepend on each other: least norm in Z's own scale, as the pseudo-inverse of R11 gives it."""
+    """For kept units that depend on each other: least norm in Z's own scale, as the pseudo-inverse of R11 gives it."""
     values, vectors = linalg.eigh(left, check_finite=False)
     good = values > len(values) * np.finfo(np.float64).eps * max(float(values[-1]), 0.0)
     basis = vectors[:, good]
