@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -35,9 +36,16 @@ def recipe_at(recipe: Recipe, point: Mapping[str, Any]) -> Recipe:
     """The recipe of one point."""
     plain = to_plain(recipe)
     plain.pop("sweep")
-    if recipe.prune is not None and recipe.prune.granularity.name == "n:m":
+    prune = recipe.prune
+    told_by_pattern = prune is not None and prune.granularity.name == "n:m" and prune.target.name == "sparsity"
+    if told_by_pattern and _is_pattern(point.get("prune.granularity", "n:m")):
         plain["prune"].pop("target")  # it follows from the pattern, and another point may have another
     return recipe_from(Document(plain, {}, recipe.name), overrides=dict(point))
+
+
+def _is_pattern(granularity: Any) -> bool:
+    name = granularity.get("name") if isinstance(granularity, Mapping) else granularity
+    return name == "n:m" or bool(re.fullmatch(r"\d+:\d+", str(name)))
 
 
 def point_of(index: int, count: int) -> Callable[[Run], None]:

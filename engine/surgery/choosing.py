@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fnmatch import fnmatch
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from engine.choosing import choose
+from engine.scopes.base import matches
 from engine.surgery.flow import Array
 from engine.surgery.units import LayerUnits
 
@@ -50,9 +50,12 @@ def kept_units(
     within = {key: np.asarray(before[key], bool)[owned[key]] for key in pool if before and key in before}
     params = dict(params or {})
     if params.get("skip"):
-        # A layer that keeps its units anyway (it makes the output) may be named without being among the choices.
+        # A layer that keeps its units anyway (it makes the output) may be named without being among the choices; a
+        # pattern that names others, too, still holds for those.
         fixed = [key for key in units if key not in pool]
-        params["skip"] = [p for p in params["skip"] if not any(fnmatch(key, p) for key in fixed)]
+        params["skip"] = [
+            p for p in params["skip"] if any(matches(k, p) for k in pool) or not any(matches(k, p) for k in fixed)
+        ]
     whole = [key for key, numbers in owned.items() if len(numbers) == units[key].units]
     best = {
         key: int(np.argmax(np.where(within[key], pool[key], -np.inf) if key in within else pool[key])) for key in whole

@@ -144,3 +144,11 @@ def test_a_point_that_diverged_is_not_the_best(order: tuple[float, float]) -> No
         session = Session(dense={"validation": 0.9}, pruned={"validation": number(value)})
         _keep_best(run, cast("Any", SimpleNamespace(model=value)), session)
     assert taken[-1] == 0.3
+
+
+def test_a_point_without_the_pattern_keeps_the_target() -> None:
+    text = "name: both\ndata: digits\nmodel: mlp\nprune: {granularity: '2:4', target: {sparsity: 0.5}}\n"
+    text += "sweep: {prune.granularity: ['2:4', weight]}\n"
+    whole = recipe_from(parse(text))
+    asked = [recipe_at(whole, point).prune for point in points(whole)]
+    assert [p.target.get("sparsity") for p in asked if p is not None] == [0.5, 0.5]

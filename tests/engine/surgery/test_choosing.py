@@ -37,3 +37,12 @@ def test_what_is_gone_stays_gone_though_its_score_is_the_best():
     kept = kept_units(layers(4, 3), scores([5, 6, 7, 8], [4, 1, 2]), 0.6, scope="global", before=before)
     # floor(0.6 * 7) = 4 go, 3 stay.
     assert [k.tolist() for k in kept.values()] == [[False, False, True, True], [False, False, True]]
+
+
+def test_a_pattern_that_names_the_output_too_still_spares_the_others():
+    given = layers(6, 6, 3)
+    given["l2"] = LayerUnits(3, np.zeros(3, bool), given["l2"].group, "it makes the model's output")
+    values = scores(range(6), range(6), range(3))
+    assert all(k.all() for k in kept_units(given, values, 0.5, params={"skip": ["l*"]}).values())
+    kept = kept_units(given, values, 0.5, params={"skip": ["l2"]})
+    assert [int(k.sum()) for k in kept.values()] == [3, 3, 3]
