@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Final = Literal["softmax", "log_softmax", "sigmoid", "linear"]
 _FINAL: dict[str, Final] = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}
-_THROUGH = {"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims"}
+_THROUGH = {"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims"}  # what may come after it
 
 
 def logits_of(output: Any) -> tuple[str, Any]:
@@ -22,19 +22,31 @@ def logits_of(output: Any) -> tuple[str, Any]:
     Args:
         output: a tensor of a graph that is being traced.
     """
-    tensor = output
-    while tensor.op.type in ("Identity", "Cast"):
-        tensor = tensor.op.inputs[0]
+    import tensorflow as tf
+
+    tensor = _made_by(output)
     final = _FINAL.get(tensor.op.type)
-    return ("linear", output) if final is None else (final.removeprefix("log_"), tensor.op.inputs[0])
+    if final is None:
+        return "linear", output
+    logits = tensor.op.inputs[0]
+    if tensor.shape.rank == output.shape.rank and tensor.shape.is_compatible_with(output.shape):
+        return final.removeprefix("log_"), logits
+    if final != "sigmoid" and tensor.shape[-1] != output.shape[-1]:
+        return "linear", output  # several distributions side by side: no softmax of the whole
+    return final.removeprefix("log_"), tf.reshape(logits, tf.shape(output))
 
 
 def final_of(output: Any) -> Final:
     """The activation that an output of a traced graph ends in."""
+    return _FINAL.get(_made_by(output).op.type, "linear")
+
+
+def _made_by(output: Any) -> Any:
+    """The tensor from which an output was made by changes of shape or type alone."""
     tensor = output
     while tensor.op.type in _THROUGH:
         tensor = tensor.op.inputs[0]
-    return _FINAL.get(tensor.op.type, "linear")
+    return tensor
 
 
 def final_activation(model: keras.Model) -> Final:

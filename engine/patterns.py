@@ -37,6 +37,19 @@ def agreed_sparsity(n: int, m: int, asked: float | Fraction | None) -> Fraction:
     )
 
 
+def no_share_of_the_output(n: int, m: int, share: float | None) -> None:
+    """Refuses rounds in which the output has a share of its own: n:m cuts every layer alike.
+
+    Raises:
+        PruneError: there is one.
+    """
+    if share is not None:
+        raise PruneError(
+            f"{n}:{m} cuts the same share of every layer, so the output cannot have one of its own",
+            todo="Leave output_share out, or name the output in skip",
+        )
+
+
 def by_pattern(recipe: Recipe, target: Any) -> tuple[Recipe, list[tuple[tuple[str, ...], str]]]:
     """A recipe with granularity n:m: its sparsity is the pattern's, whether or not the recipe says so.
 
@@ -53,7 +66,10 @@ def by_pattern(recipe: Recipe, target: Any) -> tuple[Recipe, list[tuple[tuple[st
     if n > m:
         return recipe, [(("prune", "granularity"), f"{n}:{m} keeps {n} of every {m}; write n:m with n at most m")]
     said = isinstance(target, Mapping) and "sparsity" in target
-    asked: dict[tuple[str, ...], Any] = {("prune", "schedule", "final"): prune.schedule.get("final")}
+    asked: dict[tuple[str, ...], Any] = {
+        ("prune", "schedule", "final"): prune.schedule.get("final"),
+        **{("prune", "scope", "per_layer", k): v for k, v in (prune.scope.get("per_layer") or {}).items()},
+    }
     if said:
         asked["prune", "target", "sparsity"] = prune.target.get("sparsity")
     problems = []
@@ -62,6 +78,10 @@ def by_pattern(recipe: Recipe, target: Any) -> tuple[Recipe, list[tuple[tuple[st
             agreed_sparsity(n, m, share)
         except PruneError as error:
             problems.append((path, str(error)))
+    try:
+        no_share_of_the_output(n, m, prune.schedule.get("output_share"))
+    except PruneError as error:
+        problems.append((("prune", "schedule", "output_share"), str(error)))
     if said or prune.target.name != "sparsity":  # what does not go with it, the plan says
         return recipe, problems
     own = Part("sparsity", {"sparsity": float(pattern_sparsity(n, m))})

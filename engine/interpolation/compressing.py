@@ -18,6 +18,7 @@ from engine.interpolation.gathering import Array, Gathered, Gram, Halves, Triang
 from engine.interpolation.hearing import inputs_of
 from engine.interpolation.readers import Couplings, couplings
 from engine.interpolation.sizes import Budget
+from engine.measurement.judging import judge
 
 if TYPE_CHECKING:
     import keras
@@ -266,16 +267,19 @@ def _agreement(one: keras.Model, other: keras.Model, inputs: Callable[[], Iterab
     def both(batch: Any) -> Any:
         return one(batch, training=False), other(batch, training=False)
 
-    middle = 0.5 if final_activation(one) == "sigmoid" else 0.0  # of a probability, or of a logit
+    final, head = final_activation(one), None
     same = total = 0
     for batch in inputs():
         first, second = both(tf.nest.map_structure(tf.convert_to_tensor, batch))
         if not tf.is_tensor(first) or len(first.shape) < 2:
             return None
         a, b = first.numpy(), second.numpy()
-        classes = (a.argmax(-1), b.argmax(-1)) if a.shape[-1] > 1 else (a > middle, b > middle)
-        same += int(np.sum(classes[0] == classes[1]))
-        total += int(np.size(classes[0]))
+        head = head or judge(one, final, a, None, None, whole=tuple)
+        said = head.classes(a)
+        if said is None:
+            return None
+        same += int(np.sum(said == head.classes(b)))
+        total += said.size
     return same / total if total else None
 
 

@@ -74,22 +74,18 @@ class Finder:
         return sum(m.size for m in ours), sum(int(np.count_nonzero(m)) for m in ours)
 
     def _units_aimed_at(self) -> tuple[int, int]:
-        from engine.surgery import layer_units
+        from engine.surgery import aimed_units, layer_units
 
         units = layer_units(self.scene.model)
-        owner: dict[int, str] = {}  # coupled units count once, for the first layer that makes them
-        for key, layer in units.items():
-            for group in layer.group[layer.free]:
-                owner.setdefault(int(group), key)
-        excepted = self._excepted(key for key, layer in units.items() if layer.free.any())
-        groups = {group for group, key in owner.items() if key not in excepted}
-        gone = {int(units[key].group[n]) for key, keep in self._kept.items() for n in np.flatnonzero(~keep)}
-        return len(groups), len(groups - gone)
+        found: tuple[int, int] = aimed_units(units, self._kept, scope=self.sentence.scope, params=self._of_the_scope())
+        return found
 
     def _excepted(self, keys: Iterable[str]) -> set[str]:
-        chosen, scope = self.sentence.chosen, self.sentence.scope
-        own = {k: v for k, v in chosen.items() if catalog.get("scope", scope).param(k)}
-        return set(registry.make("scope", scope, own).overrides(sorted(keys)))
+        return set(registry.make("scope", self.sentence.scope, self._of_the_scope()).overrides(sorted(keys)))
+
+    def _of_the_scope(self) -> dict[str, Any]:
+        known = catalog.get("scope", self.sentence.scope)
+        return {k: v for k, v in self.sentence.chosen.items() if known.param(k)}
 
     def at(self, sparsity: float | Fraction, masks: Mapping[str, Array], *, scores: Arrays | None = None) -> Masking:
         """Masks at a sparsity; what is gone in `masks` stays gone.
@@ -100,7 +96,7 @@ class Finder:
             scores: known already (movement); None asks the criterion.
         """
         if self.sentence.by_units:
-            return self._units(sparsity)
+            return self._units(sparsity, scores)
         criterion = self.sentence.criterion if scores is None else Given(scores)
         params = dict(self.sentence.chosen)
         if own := self.of_the_output(masks) if self.sentence.when == "iterative" else {}:
@@ -128,13 +124,18 @@ class Finder:
             search = search.tell(good=good)
         return search.best if search.best is not None else 1.0
 
-    def _units(self, sparsity: float | Fraction) -> Masking:
-        from engine.scoring.units import score_units
+    def _units(self, sparsity: float | Fraction, known: Arrays | None) -> Masking:
+        from engine.scoring.units import score_units, units_of_weights
         from engine.surgery import kept_units, layer_units, unit_masks
 
         model, chosen = self.scene.model, dict(self.sentence.chosen)
         pool = chosen.pop("group", "sum")
-        scores = score_units(model, self.sentence.criterion, self.data, loss=self.loss, seed=self.scene.seed, pool=pool)
+        if known is None:
+            criterion, data = self.sentence.criterion, self.data
+            scores: Arrays = score_units(model, criterion, data, loss=self.loss, seed=self.scene.seed, pool=pool)
+        else:
+            kernel_scores = {key: s for key, s in known.items() if key in self.layouts}
+            scores = units_of_weights(model, kernel_scores, pool=pool)
         self._kept = kept_units(
             layer_units(model),
             scores,

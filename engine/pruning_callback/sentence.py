@@ -10,6 +10,7 @@ from engine import catalog, registry
 from engine.choosing import check_params
 from engine.errors import PruneError
 from engine.granularity import NofM, parse
+from engine.patterns import no_share_of_the_output
 from engine.schedules.base import Schedule
 
 SCHEDULES = ("one_shot", "at_init", "cubic", "iterative", "drop_grow")
@@ -67,7 +68,11 @@ def sentence(
         if target is not None:
             raise PruneError(f"{granularity} fixes the sparsity, so no target can be met", todo="Leave target out")
         sparsity = float(pattern.asked(sparsity))
-        pattern.asked(params.get("final", getattr(schedule, "final", None)))
+        for share in (params.get("final", getattr(schedule, "final", None)), *params.get("per_layer", {}).values()):
+            pattern.asked(share)
+        no_share_of_the_output(
+            pattern.n, pattern.m, params.get("output_share", getattr(schedule, "output_share", None))
+        )
     if (sparsity is None) == (target is None):
         raise PruneError("how far to prune was not said once", todo="Give either sparsity=... or target=...")
     until, own = _target(target)

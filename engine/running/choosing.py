@@ -28,14 +28,20 @@ def spec_of(prune: Prune) -> str:
 
 
 def scores(run: Run, *, seed: int) -> dict[str, Array]:
-    """One score a weight by variable key, of the model under its masks; what was traced serves the next call, too."""
+    """One score a weight by variable key, or one a unit by layer key, of the model under its masks."""
     from engine.scoring.context import context
     from engine.scoring.scores import ask
+    from engine.scoring.units import score_units
 
-    assert run.recipe.prune is not None
-    criterion = make("criterion", run.recipe.prune.criterion.name, run.recipe.prune.criterion.params)
-    scene = context(run.model, sample(run, criterion, seed=seed), seed=seed, probe=run.probe)
-    run.probe = scene.probe
+    prune = run.recipe.prune
+    assert prune is not None
+    criterion = make("criterion", prune.criterion.name, prune.criterion.params)
+    data = sample(run, criterion, seed=seed)
+    if run.by_units:
+        pool = prune.granularity.get("group", "sum")
+        return dict(score_units(run.model, criterion, data, seed=seed, pool=pool))
+    scene = context(run.model, data, seed=seed, probe=run.probe)
+    run.probe = scene.probe  # what was traced serves the next call, too
     found = ask(criterion, scene)
     run.tell_skipped(found.skipped)
     return found
@@ -55,18 +61,18 @@ def masks_at(
         run: its recipe says the rest of the sentence.
         sparsity: the share that goes.
         seed: for criteria that draw, and for the samples.
-        found: the scores, when they are known already.
+        found: the scores, as of `scores`, when they are known already.
         own: the sparsity of single kernels by key, beside the recipe's `per_layer`, which has the first word.
     """
     from engine.choosing import choose
 
     prune = run.recipe.prune
     assert prune is not None
+    found = dict(found) if found is not None else scores(run, seed=seed)
     if run.by_units:
         from engine.running.units import unit_masks_at
 
-        return unit_masks_at(run, sparsity, seed=seed)
-    found = dict(found) if found is not None else scores(run, seed=seed)
+        return unit_masks_at(run, sparsity, found)
     layouts = {key: kernel.layout for key, kernel in kernels(run.model).items()}
     params = choosing_params(prune)
     if own:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from engine.layout import kernels
+from engine.layout import Array, kernels
 from engine.recipe import Prune
 from engine.registry import make
 from engine.running import histograms
 from engine.running.aims import rounds_of, target_sparsity
-from engine.running.choosing import masks_at
+from engine.running.choosing import masks_at, scores
 from engine.running.context import Run
 from engine.running.dense import EARLY, TAG
 from engine.running.once import shuffle_masks
 from engine.running.training import train
-from engine.running.units import shrink_between_rounds
+from engine.running.units import shrink_between_rounds, units_aimed_at
 
 if TYPE_CHECKING:
     from engine.schedules.iterative import Iterative
@@ -41,9 +41,11 @@ def round_of(index: int, count: int) -> Callable[[Run], None]:
             run.begin("pruning", f"round {index + 1} of {count}")
             rounds = rounds_of(schedule)
             own = {} if run.by_units else of_the_output(run, rounds)
-            total, left = aimed_at(run, own)
+            seed = run.seed("score")
+            found = scores(run, seed=seed)
+            total, left = units_aimed_at(run, found) if run.by_units else weights_aimed_at(run, found, own)
             now = rounds.after(index, target, total=total, left=left)
-            run.change_masks(masks_at(run, now, seed=run.seed("score"), own=own), target=float(now))
+            run.change_masks(masks_at(run, now, seed=seed, found=found, own=own), target=float(now))
             histograms.tell(run)
             rewind(run, index, count)
             if run.by_units and not goes_back(prune):
@@ -68,20 +70,18 @@ def of_the_output(run: Run, rounds: Iterative) -> dict[str, Fraction]:
     return rounds.output(key, run.mask_arrays(), math.prod(kernel.shape))
 
 
-def aimed_at(run: Run, own: Iterable[str] = ()) -> tuple[int, int]:
-    """How many pieces the target is a share of, and how many are left: layers that the scope excepts do not count.
+def weights_aimed_at(run: Run, found: Mapping[str, Array], own: Iterable[str] = ()) -> tuple[int, int]:
+    """How many weights the target is a share of, and how many are left: layers that the scope excepts do not count.
 
     Args:
         run: with its masks as they are.
+        found: the scores, by variable key; a kernel without one stays whole.
         own: kernels that have a share of their own in this round.
     """
     prune = run.recipe.prune
     assert prune is not None
-    if run.by_units:
-        counts = run.counts()
-        return counts.units, counts.units_kept
     masks = run.mask_arrays()
-    sizes = {key: math.prod(kernel.shape) for key, kernel in kernels(run.model).items()}
+    sizes = {key: scores.size for key, scores in found.items()}
     excepted = make("scope", prune.scope.name, prune.scope.params).overrides(sorted(sizes))
     ours = [key for key in sizes if key not in excepted and key not in own]
     left = sum(int(masks[key].sum()) if key in masks else sizes[key] for key in ours)

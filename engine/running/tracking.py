@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from engine.layout import kernels
 from engine.running.context import Run
+from engine.scoring.units import units_of_weights
 
 Array = np.ndarray[Any, Any]
 KEPT = "movement"
@@ -41,12 +42,18 @@ class Movement:
                 self.sums[key].assign_sub(tf.cast(moved, tf.float32))
 
     def scores(self) -> dict[str, Array]:
-        """The sums so far, higher = keep."""
-        return {key: s.numpy() for key, s in self.sums.items()}
+        """The sums so far, higher = keep: of weights by variable key, or of units by layer key."""
+        prune = self.run.recipe.prune
+        if prune is None or not self.run.by_units:
+            return self._sums()
+        return units_of_weights(self.run.model, self._sums(), pool=prune.granularity.get("group", "sum"))
 
     def keep(self) -> None:
         """Leaves the sums where a checkpoint takes them along."""
-        self.run.arrays[KEPT] = self.scores()
+        self.run.arrays[KEPT] = self._sums()
+
+    def _sums(self) -> dict[str, Array]:
+        return {key: s.numpy() for key, s in self.sums.items()}
 
 
 def wanted(run: Run) -> bool:

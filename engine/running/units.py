@@ -16,9 +16,9 @@ from engine.layout import kernels
 from engine.measurement.flops import layer_costs
 from engine.registry import make
 from engine.running.context import Run
+from engine.running.numbering import Numbering
 from engine.running.sampling import sample
-from engine.scopes.selecting import exact
-from engine.surgery import LayerUnits, Report, kept_units, layer_units, shrink_with_report, unit_masks
+from engine.surgery import Report, aimed_units, count_units, kept_units, layer_units, shrink_with_report, unit_masks
 from engine.surgery import Surgery as Removal
 
 Array = np.ndarray[Any, Any]
@@ -26,21 +26,36 @@ STEP_FLOPS = 25e9  # what a training step does in a processor second, measured o
 COMPILE_SECONDS = 1.2
 
 
-def unit_masks_at(run: Run, sparsity: float | Fraction, *, seed: int) -> dict[str, Array]:
-    """Weight masks that silence a share of the units (of those that can go at all), whole groups together."""
-    from engine.scoring.units import score_units
+def unit_masks_at(run: Run, sparsity: float | Fraction, found: Mapping[str, Array]) -> dict[str, Array]:
+    """Weight masks that silence a share of the units (of those that can go at all), whole groups together.
 
-    prune = run.recipe.prune
-    assert prune is not None
-    criterion = make("criterion", prune.criterion.name, prune.criterion.params)
-    pool = prune.granularity.get("group", "sum")
-    scores = score_units(run.model, criterion, sample(run, criterion, seed=seed), seed=seed, pool=pool)
-    units = layer_units(run.model)
-    share = of_what_is_left(run, sparsity)
-    kept = kept_units(units, scores, share, scope=prune.scope.name, params=prune.scope.params, before=_kept_before(run))
-    remember(run, units, kept)
-    masks: dict[str, Array] = unit_masks(run.model, kept)
+    Args:
+        run: its recipe says the rest of the sentence.
+        sparsity: the share that goes, of the dense model's units.
+        found: the scores of the units that there are now, by layer key.
+    """
+    assert run.recipe.prune is not None
+    scope, whole = run.recipe.prune.scope, Numbering(run)
+    scores = {key: whole.spread(key, values, fill=0.0) for key, values in found.items()}
+    before = kept_so_far(run, whole)
+    kept = kept_units(whole.units, scores, sparsity, scope=scope.name, params=scope.params, before=before or None)
+    remember(run, whole, kept)
+    masks: dict[str, Array] = unit_masks(run.model, whole.now(kept))
     return masks
+
+
+def units_aimed_at(run: Run, found: Mapping[str, Array]) -> tuple[int, int]:
+    """How many units the target is a share of, and how many of them are left.
+
+    Args:
+        run: with its masks as they are.
+        found: the scores of the units that there are now, by layer key.
+    """
+    assert run.recipe.prune is not None
+    scope, whole = run.recipe.prune.scope, Numbering(run)
+    mine = {key: layer for key, layer in whole.units.items() if key in found}
+    aimed: tuple[int, int] = aimed_units(mine, kept_so_far(run, whole), scope=scope.name, params=scope.params)
+    return aimed
 
 
 def epsilon_masks(run: Run) -> dict[str, Array]:
@@ -56,49 +71,36 @@ def epsilon_masks(run: Run) -> dict[str, Array]:
         )
     x, _ = sample(run, criterion, seed=run.seed("score"))
     found = units_within(run.model, x, epsilon=float(prune.target.get("epsilon")))
-    units = layer_units(run.model)
-    kept = {key: keep for key, keep in found.items() if key in units}
+    whole = Numbering(run)
+    kept = {key: keep for key, keep in found.items() if key in whole.units}
     for key, keep in kept.items():
         run.note(f"{key}: {int(keep.sum())} of {len(keep)} units are enough")
-    remember(run, units, kept)
+    remember(run, whole, kept)
     masks: dict[str, Array] = unit_masks(run.model, kept)
     return masks
 
 
-def remember(run: Run, units: Mapping[str, LayerUnits], kept: Mapping[str, Array]) -> None:
-    """Notes in the run's memory what is left of every layer, for counting and for a resume."""
+def remember(run: Run, whole: Numbering, kept: Mapping[str, Array]) -> None:
+    """Notes in the run's memory what is left of every layer, for counting and for a resume.
+
+    Args:
+        run: whose memory it is.
+        whole: the dense model's units.
+        kept: what stays of them, by layer key.
+    """
     run.sparsity()  # counted now: what is noted here changes what counts as gone
-    removed = run.memory.get("removed_units", 0)
-    run.memory["units"] = {key: np.flatnonzero(~k).tolist() for key, k in kept.items()}
-    owner: dict[int, str] = {}  # coupled units count once, for the first layer that makes them
-    for key in (k for k in units if k in kept):
-        for group in units[key].group[units[key].free]:
-            owner.setdefault(int(group), key)
-    skipped = run.skips(kept)
-    groups = {group for group, key in owner.items() if key not in skipped}
-    gone = {int(units[key].group[n]) for key, k in kept.items() for n in np.flatnonzero(~k)}
-    run.memory["unit_counts"] = [len(groups) + removed, len(groups - gone)]
+    run.memory["units"] = {key: np.flatnonzero(~k).tolist() for key, k in whole.now(kept).items()}
+    mine = {key: layer for key, layer in whole.units.items() if key in kept}
+    run.memory["unit_counts"] = list(count_units(mine, kept, excepted=run.skips(kept)))
 
 
-def of_what_is_left(run: Run, sparsity: float | Fraction) -> float | Fraction:
-    """A sparsity of the dense model's units as a share of those that are not physically gone yet."""
-    removed = run.memory.get("removed_units", 0)
-    if not removed:
-        return sparsity
-    every = run.memory["unit_counts"][0]
-    return Fraction(max(int(exact(sparsity) * every) - removed, 0), every - removed)
-
-
-def _kept_before(run: Run) -> dict[str, Array] | None:
-    gone = run.memory.get("units")
+def kept_so_far(run: Run, whole: Numbering) -> dict[str, Array]:
+    """What is left of the dense model's units, by layer key; empty before the first choice."""
+    gone: dict[str, list[int]] | None = run.memory.get("units")
     if gone is None:
-        return None
-    kept = {}
-    for key, layer in layer_units(run.model).items():
-        if key in gone:
-            kept[key] = np.ones(layer.units, bool)
-            kept[key][gone[key]] = False
-    return kept
+        return {}
+    now = {key: ~np.isin(np.arange(len(left)), gone[key]) for key, left in whole.left.items() if key in gone}
+    return {key: whole.spread(key, keep, fill=False) for key, keep in now.items()}
 
 
 def interpolate_units(run: Run, *, samples: int) -> None:
@@ -158,15 +160,21 @@ def shrink_between_rounds(run: Run, *, epochs: int, last: bool) -> None:
         epochs: how many are left, this round's and the later ones'.
         last: no round follows.
     """
-    every, kept = run.memory["unit_counts"]
     compilations = int(run.memory.get("trained_under_masks", False)) + int(not last)
     operation = smaller_if_it_pays(run, epochs=epochs, compilations=compilations)
     run.memory["trained_under_masks"] = operation is None
     if operation is None:
         return
+    removed = operation.report.removed
+    stuck = {
+        key: np.isin(np.delete(np.arange(layer.units), list(removed.get(key, ()))), run.memory["units"].get(key, ()))
+        for key, layer in layer_units(run.model).items()
+    }
+    Numbering(run).removed(run, removed)
     take_smaller(run, operation)
-    run.memory.pop("units", None)
-    run.memory["removed_units"] = every - kept
+    run.memory["units"] = {key: np.flatnonzero(silent).tolist() for key, silent in stuck.items()}
+    if any(silent.any() for silent in stuck.values()):  # what surgery could not take stays silent
+        run.set_masks(unit_masks(run.model, {key: ~silent for key, silent in stuck.items()}))
 
 
 def smaller_if_it_pays(run: Run, *, epochs: int, compilations: int = 1) -> Removal | None:

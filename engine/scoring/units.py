@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import keras
@@ -12,6 +13,7 @@ from engine.criteria.columns import reads_heads
 from engine.criteria.context import Array, Arrays, Criterion, UnitCriterion
 from engine.errors import ModelError, PruneError
 from engine.granularity import Unit
+from engine.layout import Kernel, kernels
 from engine.scoring.context import ModelContext, context
 from engine.scoring.scores import Scores
 from engine.surgery.units import Pooling, pool_columns
@@ -88,8 +90,22 @@ def columns(criterion: Any, scene: ModelContext) -> Arrays:
         # Attention's output projection reads the heads: rows of a consumer are not counted.
         return {key: s for key, s in found.items() if key not in scene.kernels or not reads_heads(scene.kernels[key])}
     if isinstance(criterion, Criterion):
-        unit = Unit()
-        weights = criterion.score(scene)
-        kept = {key: s for key, s in weights.items() if not reads_heads(scene.kernels[key])}
-        return {key: unit.pool(s, scene.kernels[key].layout) for key, s in kept.items()}
+        return _summed(criterion.score(scene), scene.kernels)
     raise PruneError(f"{type(criterion).__name__} is no criterion", todo="Give a name of the catalog or an instance")
+
+
+def units_of_weights(model: keras.Model, weights: Arrays, *, pool: Pooling = "sum") -> Arrays:
+    """Scores of single weights, by variable key, as scores of units: summed over the column, then over the group.
+
+    Args:
+        model: a built Functional or Sequential model.
+        weights: arrays of the kernels' shapes.
+        pool: `sum`, `mean` or `max` over a group.
+    """
+    return pool_columns(model, _summed(weights, kernels(model)), pool=pool)
+
+
+def _summed(weights: Arrays, known: Mapping[str, Kernel]) -> dict[str, Array]:
+    unit = Unit()
+    kept = {key: s for key, s in weights.items() if not reads_heads(known[key])}
+    return {key: unit.pool(s, known[key].layout) for key, s in kept.items()}

@@ -22,6 +22,8 @@ _HOMES: dict[str, str] = {
     "LayerChange": "report",
     "Report": "report",
     "rule": "rules",
+    "aimed_units": "choosing",
+    "count_units": "choosing",
     "kept_units": "choosing",
     "LayerUnits": "units",
     "column_norms": "units",

@@ -40,6 +40,8 @@ def test_the_sparsity_is_the_patterns(granularity: str, rest: str, sparsity: flo
         ("2:4", ", target: {sparsity: 0.8}", "p.yaml:2:38: prune.target.sparsity: 2:4 fixes the sparsity at 0.5"),
         ("1:4", ", target: {sparsity: 0.5}", "so it cannot be 0.5"),
         ("2:4", ", schedule: {name: cubic, final: 0.9}", "prune.schedule.final"),
+        ("2:4", ", scope: {name: layer, per_layer: {dense_1: 0.8}}", "prune.scope.per_layer.dense_1: 2:4 fixes"),
+        ("2:4", ", schedule: {name: iterative, output_share: 0.1}", "prune.schedule.output_share: 2:4 cuts the same"),
         ("4:2", "", "keeps 4 of every 2"),
     ],
 )
@@ -48,12 +50,12 @@ def test_another_sparsity_is_answered_with_its_place(granularity: str, rest: str
         recipe(granularity, rest)
 
 
-def test_points_of_a_sweep_each_have_their_own() -> None:
+def test_points_of_a_sweep_each_have_their_own_and_other_pieces_that_of_the_recipe() -> None:
     from engine.running.sweeping import points, recipe_at
 
     swept = recipe("2:4", sweep={"prune.granularity": ["2:4", "1:4", "weight"]})
     found = [recipe_at(swept, point).prune for point in points(swept)]
-    assert [p.target.get("sparsity") for p in found if p is not None] == [0.5, 0.75, 0.8]
+    assert [p.target.get("sparsity") for p in found if p is not None] == [0.5, 0.75, 0.5]
 
 
 def test_the_preset_takes_another_pattern() -> None:

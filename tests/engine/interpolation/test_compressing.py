@@ -340,6 +340,10 @@ def test_agreement_of_binary_and_of_no_classes():
     two.layers[0].kernel.assign([[0.0], [1.0]])
     x = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]], np.float32)
     assert agreement_of(one, two, x) == 0.5
+    numbers = keras.Sequential([keras.Input((2,)), layers.Dense(1)])
+    assert agreement_of(numbers, numbers, x) is None
+    numbers.compile(loss=keras.losses.BinaryCrossentropy(from_logits=True))
+    assert agreement_of(numbers, numbers, x) == 1.0
 
 
 def test_units_are_numbers_and_inputs_have_the_models_shape():

@@ -275,6 +275,10 @@ def test_what_does_not_go_is_said_at_once(net: Any, fit: Any) -> None:
         Pruning(granularity="2:4", target={"flops": 0.8})
     with pytest.raises(PruneError, match=r"cannot be 0\.9"):
         Pruning(granularity="2:4", final=0.9)
+    with pytest.raises(PruneError, match=r"cannot be 0\.3"):
+        Pruning(granularity="2:4", per_layer={"a": 0.3})
+    with pytest.raises(PruneError, match="the same share of every layer"):
+        Pruning(granularity="2:4", schedule="iterative", output_share=0.1)
     with pytest.raises(PruneError, match="rounds"):
         fit(net(), Pruning(schedule="iterative", rounds=30, sparsity=0.9), epochs=2)
     assert engine.Pruning is Pruning

@@ -114,3 +114,30 @@ def test_rounds_may_cut_less_of_the_output(net: Any, fit: Any) -> None:
     assert pruning.masks is not None
     a, b = pruning.masks.arrays().values()
     assert (int((~a).sum()), int((~b).sum())) == (21, 6)  # floor(0.36 * 60); ceil(0.1 * 30) + ceil(0.1 * 27)
+
+
+def test_rounds_of_units_may_skip_a_layer_that_keeps_its_units_anyway(net: Any, fit: Any) -> None:
+    model = net()
+    pruning = Pruning(
+        "l2_norm", granularity="unit", schedule="iterative", share=0.5, rewind="none", sparsity=0.75, skip=["b"]
+    )
+    fit(model, pruning, epochs=3)
+    assert int((np.abs(model.get_layer("a").kernel.numpy()).sum(axis=0) > 0).sum()) == 3  # of 10: 5, then 3
+
+
+def test_movement_of_units_is_added_up_over_training(net: Any, fit: Any) -> None:
+    model = net(keras.optimizers.SGD(0.1))
+    moved = np.zeros((6, 10))
+    before: list[Any] = []
+
+    class Follow(keras.callbacks.Callback):  # type: ignore[misc, valid-type]
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            before[:] = [self.model.get_layer("a").kernel.numpy()]
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            moved[...] += before[0] * (self.model.get_layer("a").kernel.numpy() - before[0])  # lr times -w dL/dw
+
+    pruning = Pruning("movement", granularity="unit", schedule="one_shot", sparsity=0.6)
+    fit(model, Follow(), pruning)
+    stays = np.abs(model.get_layer("a").kernel.numpy()).sum(axis=0) > 0
+    assert set(np.flatnonzero(stays)) == set(np.argsort(moved.sum(axis=0))[-4:])

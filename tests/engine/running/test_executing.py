@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.errors import PruneError
-from engine.events import EpochEnded, Finished, MasksChanged, Progress, Surgery
+from engine.events import EpochEnded, Finished, MasksChanged, Progress
 from engine.keys import variable_keys
 from engine.layout import kernels
 from engine.recipe import Recipe
@@ -177,58 +177,3 @@ def test_training_nothing_measures_the_model_as_it_is() -> None:
     run = execute(recipe(**settings), story)
     assert story.session.epochs == ()
     assert same(run.model, run.dense)
-
-
-def test_units_go_physically_between_rounds_where_that_pays(monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine.running import units
-
-    settings = {
-        "prune.granularity": "unit", "prune.criterion": "l2_norm", "prune.target.sparsity": 0.6, "prune.repair": "none",
-        "prune.schedule": {"name": "iterative", "rounds": 2, "rewind": "none", "epochs": 1},
-    }  # fmt: skip
-    masked, smaller = Story(), Story()
-    execute(recipe(**settings), masked)
-    monkeypatch.setattr(units, "COMPILE_SECONDS", 0.0)
-    run = execute(recipe(**settings), smaller)
-    assert [e.after for e in smaller.session.prunes] == [e.after for e in masked.session.prunes]
-    assert smaller.session.counts.units_kept == masked.session.counts.units_kept == 40 - 24
-    assert smaller.session.counts.parameters_kept == run.model.count_params()
-    assert any("physically smaller" in line.words for line in smaller.session.log)
-    assert not any("physically smaller" in line.words for line in masked.session.log)
-
-
-def test_where_a_compilation_is_due_anyway_units_go_at_once() -> None:
-    settings = {
-        "prune.granularity": "unit", "prune.criterion": "l2_norm", "prune.target.sparsity": 0.5, "prune.repair": "none",
-        "prune.schedule": {"name": "iterative", "rounds": 1, "rewind": "none", "epochs": 1},
-    }  # fmt: skip
-    story = Story()
-    run = execute(recipe(**settings), story)
-    words = [line.words for line in story.session.log]
-    smaller = next(i for i, w in enumerate(words) if "physically smaller" in w)
-    assert smaller < words.index("training", words.index("round 1 of 1"))  # before the round's epochs, not at the end
-    assert story.session.counts.parameters_kept == run.model.count_params()
-
-
-def test_units_pruned_in_rounds_are_told_beside_the_dense_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Made smaller between rounds, in several steps: the report begins at the dense sizes all the same."""
-    monkeypatch.setattr("engine.running.units.COMPILE_SECONDS", 1e-9)
-    text = """
-name: rounds
-data: {name: digits, limit: 256}
-model: {name: mlp, hidden: [16, 12]}
-train: {epochs: 1, batch_size: 32}
-prune: {criterion: l2_norm, granularity: unit, scope: layer, target: {sparsity: 0.6},
-        schedule: {name: iterative, rounds: 3, rewind: none, epochs: 1}}
-measure: {latency: null, dense_control: false}
-"""
-    told: list[Any] = []
-    execute(recipe_from(parse(text)), told.append)
-    surgeries = [e for e in told if isinstance(e, Surgery)]
-    assert len(surgeries) >= 3
-    dense = 64 * 16 + 16 + 16 * 12 + 12 + 12 * 10 + 10
-    assert {e.before["parameters"] for e in surgeries} == {dense}
-    assert [row["units_before"] for row in surgeries[-1].rows] == [16, 12, 10]
-    left = [e.after["parameters"] for e in surgeries]
-    assert left == sorted(left, reverse=True)
-    assert left[-1] < dense / 2

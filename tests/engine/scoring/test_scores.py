@@ -178,7 +178,7 @@ def test_more_samples_than_go_through_at_once(digits, monkeypatch):
     close(one(engine.score(model, "snip", digits)), whole, 1e-6)
 
 
-@pytest.mark.parametrize("final", ["argument", "layer", "activation", "op", "subclass", "log"])
+@pytest.mark.parametrize("final", ["argument", "layer", "activation", "op", "subclass", "log", "reshaped"])
 @pytest.mark.parametrize("criterion", ["snip", "synflow"])
 def test_a_final_softmax_is_left_out(digits, final, criterion):
     plain = softmax_regression(None)
@@ -202,6 +202,7 @@ def test_a_final_softmax_is_left_out(digits, final, criterion):
             "activation": L.Activation("softmax", dtype="float32"),
             "op": keras.ops.softmax,
             "log": keras.ops.log_softmax,
+            "reshaped": lambda h: L.Reshape((3,))(L.Softmax()(L.Reshape((1, 3))(h))),
         }
         hidden = dense(inputs)
         model = keras.Model(inputs, ends[final](hidden) if final in ends else hidden)
