@@ -13,9 +13,11 @@ interpolation far above plain removal without fine-tuning; every criterion above
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ Table = dict[tuple[str, float, str], list[float]]
 CRITERIA = (
     "random", "l1_norm", "l2_norm", "bn_scale", "fpgm", "taylor", "activation", "apoz", "column_norm", "interpolative",
 )  # fmt: skip
+PENALTY = 1e-4
 REPAIRS = ("alone", "recalibrate", "interpolate", "interpolate, recalibrate", "one epoch")
 
 
@@ -113,30 +116,62 @@ def measure(given: argparse.Namespace) -> tuple[Table, dict[str, list[float]]]:
     data = load(given.data, **params)
     table: Table = {}
     dense: dict[str, list[float]] = {"alone": [], "recalibrate": [], "with the penalty": []}
+    kept = Kept(given)
     for seed in range(given.seeds):
-        models = {0.0: dense_model(given, data, seed)}
-        if "bn_scale" in given.criteria:
-            models[1e-4] = dense_model(given, data, seed, penalty=1e-4)
-            dense["with the penalty"].append(accuracy(models[1e-4], data))
-        dense["alone"].append(accuracy(models[0.0], data))
-        print(f"seed {seed}: dense {dense['alone'][-1]:.4f}", flush=True)
+        models: dict[float, Any] = {}
         rows = np.random.default_rng(seed).permutation(len(data.x_train))[: given.samples]
         sample = data.x_train[rows], data.y_train[rows]
-        for name, draw in [(n, d) for n in given.criteria for d in range(given.draws if n == "random" else 1)]:
-            model = models[1e-4 if name == "bn_scale" else 0.0]
+
+        def trained(penalty: float, seed: int = seed, models: dict[float, Any] = models) -> Any:
+            if penalty not in models:
+                models[penalty] = dense_model(given, data, seed, penalty=penalty)
+            return models[penalty]
+
+        def row(name: str, draw: int, sparsity: float, seed: int = seed, sample: Any = sample) -> dict[str, float]:
+            model = trained(PENALTY if name == "bn_scale" else 0.0)
             more = {"batch_size": 64} if name == "taylor" else {}
             scores = engine.score_units(model, name, sample, seed=seed + 1000 * draw, **more)
+            return repaired(given, model, data, kept_units(layer_units(model), scores, sparsity, scope="layer"), seed)
+
+        def whole(seed: int = seed, inputs: Any = sample[0]) -> dict[str, float]:
+            found = {"alone": accuracy(trained(0.0), data)}
+            if "bn_scale" in given.criteria:
+                found["with the penalty"] = accuracy(trained(PENALTY), data)
+            before = trained(0.0).get_weights()
+            engine.recalibrate(trained(0.0), inputs)
+            found["recalibrate"] = accuracy(trained(0.0), data)
+            trained(0.0).set_weights(before)
+            return found
+
+        for how, value in kept.made(f"seed {seed}: dense", whole).items():
+            dense[how].append(value)
+        for name, draw in [(n, d) for n in given.criteria for d in range(given.draws if n == "random" else 1)]:
             for sparsity in given.sparsities:
-                keep = kept_units(layer_units(model), scores, sparsity, scope="layer")
-                start = time.perf_counter()
-                found = repaired(given, model, data, keep, seed)
+                found = kept.made(f"seed {seed}: {name} {draw} {sparsity:.0%}", lambda: row(name, draw, sparsity))  # noqa: B023
                 for repair, value in found.items():
                     table.setdefault((name, sparsity, repair), []).append(value)
-                said = ", ".join(f"{repair} {value:.3f}" for repair, value in found.items())
-                print(f"  {name} {sparsity:.0%}: {said} ({time.perf_counter() - start:.0f} s)", flush=True)
-        engine.recalibrate(models[0.0], sample[0])
-        dense["recalibrate"].append(accuracy(models[0.0], data))
     return table, dense
+
+
+class Kept:
+    """What was measured already, in a file of JSON lines where one is given."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.file: Path | None = given.keep
+        told = self.file.read_text().splitlines() if self.file and self.file.exists() else []
+        self.rows: dict[str, dict[str, float]] = dict(json.loads(line) for line in told)
+
+    def made(self, name: str, make: Callable[[], dict[str, float]]) -> dict[str, float]:
+        """The numbers under this name: measured now where they are not known."""
+        if name not in self.rows:
+            start = time.perf_counter()
+            self.rows[name] = make()
+            said = ", ".join(f"{how} {value:.3f}" for how, value in self.rows[name].items())
+            print(f"  {name}: {said} ({time.perf_counter() - start:.0f} s)", flush=True)
+            if self.file:
+                with self.file.open("a") as file:
+                    file.write(json.dumps([name, self.rows[name]]) + "\n")
+        return self.rows[name]
 
 
 def show(
@@ -190,6 +225,7 @@ def main() -> None:
     parser.add_argument(
         "--recalibrated", action="store_true", help="dense BatchNorms too, where few steps leave them behind"
     )
+    parser.add_argument("--keep", type=Path, help="a file of JSON lines that remembers what was measured")
     parser.add_argument("--tiny", action="store_true", help="digits, two criteria beside random, one seed: a minute")
     given = parser.parse_args()
     if given.tiny:
