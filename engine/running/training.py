@@ -60,7 +60,8 @@ def train(
         tag: its name for seeds; the same tag sees the same order of examples.
         rate: the learning rate over the share of the phase; None is the recipe's own course.
         hook: changes masks at steps of its own.
-        patience: stop after so many epochs without a better validation metric, and keep the best state.
+        patience: stop after so many epochs without a better validation metric, and keep the best state; of a repair
+            that may be the one before it.
         extra_loss: added to the loss of every step; None is what the criterion adds to training (not to recovery).
         track: adds up scores over the updates.
         control: these epochs are the dense control's.
@@ -88,6 +89,8 @@ def train(
     best = _Best(run, patience)
     if run.done == 0:
         run.memory.pop(OVER, None)
+        if phase == "recovering" and patience is not None:
+            best.seen(run.validate()[1])  # a repair must not leave less than it found
     while run.done < epochs and not run.memory.get(OVER):
         began = time.perf_counter()
         if steps.augment is not None:

@@ -177,3 +177,12 @@ def test_training_nothing_measures_the_model_as_it_is() -> None:
     run = execute(recipe(**settings), story)
     assert story.session.epochs == ()
     assert same(run.model, run.dense)
+
+
+def test_a_repair_with_patience_never_leaves_less_than_it_found() -> None:
+    spoils = {"name": "fine_tune", "epochs": 3, "learning_rate": 50.0, "patience": 3}
+    story = Story()
+    run = execute(recipe(**{"prune.schedule": "one_shot", "prune.target.sparsity": 0.3, "prune.repair": spoils}), story)
+    before = story.session.before_recovery["validation"]
+    assert [e.validation < before for e in story.session.epochs[-3:]] == [True] * 3
+    assert run.validate()[1] == before
