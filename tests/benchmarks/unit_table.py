@@ -13,10 +13,12 @@ interpolation far above plain removal without fine-tuning; every criterion above
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,11 +106,49 @@ def repaired(
     return results
 
 
+class Bench:
+    """What one seed measures; its dense networks are trained when they are first asked for."""
+
+    def __init__(self, given: argparse.Namespace, data: Any, seed: int) -> None:
+        self.given, self.data, self.seed = given, data, seed
+        rows = np.random.default_rng(seed).permutation(len(data.x_train))[: given.samples]
+        self.sample = data.x_train[rows], data.y_train[rows]
+        self.trained: dict[float, Any] = {}
+
+    def model(self, penalty: float = 0.0) -> Any:
+        """The dense network."""
+        if penalty not in self.trained:
+            self.trained[penalty] = dense_model(self.given, self.data, self.seed, penalty=penalty)
+        return self.trained[penalty]
+
+    def dense(self) -> dict[str, float]:
+        """Accuracies of the dense networks."""
+        import engine
+
+        model = self.model()
+        found, before = {"alone": accuracy(model, self.data)}, model.get_weights()
+        if "bn_scale" in self.given.criteria:
+            found["with the penalty"] = accuracy(self.model(PENALTY), self.data)
+        engine.recalibrate(model, self.sample[0])
+        found["recalibrate"] = accuracy(model, self.data)
+        model.set_weights(before)
+        return found
+
+    def row(self, name: str, draw: int, sparsity: float) -> dict[str, float]:
+        """Accuracies after each repair of what this criterion leaves."""
+        import engine
+        from engine.surgery import kept_units, layer_units
+
+        model = self.model(PENALTY if name == "bn_scale" else 0.0)
+        more = {"batch_size": 64} if name == "taylor" else {}
+        scores = engine.score_units(model, name, self.sample, seed=self.seed + 1000 * draw, **more)
+        keep = kept_units(layer_units(model), scores, sparsity, scope="layer")
+        return repaired(self.given, model, self.data, keep, self.seed)
+
+
 def measure(given: argparse.Namespace) -> tuple[Table, dict[str, list[float]]]:
     """The whole table: accuracies by (criterion, sparsity, repair), and those of the dense networks."""
-    import engine
     from engine.data import load
-    from engine.surgery import kept_units, layer_units
 
     params = {"folder": given.folder} if given.data == "folder" else {}
     if given.limit:
@@ -116,48 +156,24 @@ def measure(given: argparse.Namespace) -> tuple[Table, dict[str, list[float]]]:
     data = load(given.data, **params)
     table: Table = {}
     dense: dict[str, list[float]] = {"alone": [], "recalibrate": [], "with the penalty": []}
-    kept = Kept(given)
+    kept = Kept(given.keep)
+    draws = [(name, d) for name in given.criteria for d in range(given.draws if name == "random" else 1)]
     for seed in range(given.seeds):
-        models: dict[float, Any] = {}
-        rows = np.random.default_rng(seed).permutation(len(data.x_train))[: given.samples]
-        sample = data.x_train[rows], data.y_train[rows]
-
-        def trained(penalty: float, seed: int = seed, models: dict[float, Any] = models) -> Any:
-            if penalty not in models:
-                models[penalty] = dense_model(given, data, seed, penalty=penalty)
-            return models[penalty]
-
-        def row(name: str, draw: int, sparsity: float, seed: int = seed, sample: Any = sample) -> dict[str, float]:
-            model = trained(PENALTY if name == "bn_scale" else 0.0)
-            more = {"batch_size": 64} if name == "taylor" else {}
-            scores = engine.score_units(model, name, sample, seed=seed + 1000 * draw, **more)
-            return repaired(given, model, data, kept_units(layer_units(model), scores, sparsity, scope="layer"), seed)
-
-        def whole(seed: int = seed, inputs: Any = sample[0]) -> dict[str, float]:
-            found = {"alone": accuracy(trained(0.0), data)}
-            if "bn_scale" in given.criteria:
-                found["with the penalty"] = accuracy(trained(PENALTY), data)
-            before = trained(0.0).get_weights()
-            engine.recalibrate(trained(0.0), inputs)
-            found["recalibrate"] = accuracy(trained(0.0), data)
-            trained(0.0).set_weights(before)
-            return found
-
-        for how, value in kept.made(f"seed {seed}: dense", whole).items():
+        bench = Bench(given, data, seed)
+        for how, value in kept.made(f"seed {seed}: dense", bench.dense).items():
             dense[how].append(value)
-        for name, draw in [(n, d) for n in given.criteria for d in range(given.draws if n == "random" else 1)]:
-            for sparsity in given.sparsities:
-                found = kept.made(f"seed {seed}: {name} {draw} {sparsity:.0%}", lambda: row(name, draw, sparsity))  # noqa: B023
-                for repair, value in found.items():
-                    table.setdefault((name, sparsity, repair), []).append(value)
+        for (name, draw), sparsity in itertools.product(draws, given.sparsities):
+            row = partial(bench.row, name, draw, sparsity)
+            for repair, value in kept.made(f"seed {seed}: {name} {draw} {sparsity:.0%}", row).items():
+                table.setdefault((name, sparsity, repair), []).append(value)
     return table, dense
 
 
 class Kept:
     """What was measured already, in a file of JSON lines where one is given."""
 
-    def __init__(self, given: argparse.Namespace) -> None:
-        self.file: Path | None = given.keep
+    def __init__(self, file: Path | None) -> None:
+        self.file = file
         told = self.file.read_text().splitlines() if self.file and self.file.exists() else []
         self.rows: dict[str, dict[str, float]] = dict(json.loads(line) for line in told)
 
