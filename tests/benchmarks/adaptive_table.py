@@ -3,8 +3,9 @@
     python tests/benchmarks/adaptive_table.py [--data digits] [--models mlp cnn] [--seeds 0 1 2] [--methods column-norm]
     PRUNE_TUI_DATA=... python tests/benchmarks/adaptive_table.py --data mnist --limit 10000 --set sap:train.epochs=5
 
-The two given sparsities at the end (magnitude weights, L2 units) get what column-norm found, and as many epochs: the
-gradual one trains for all but the 5 that its repair takes, the other trains half of them and repairs in the rest.
+The two given sparsities at the end (magnitude weights, L2 units) get what column-norm found, and as many epochs, the last
+at a falling rate with the best state kept, as column-norm has them: the gradual one trains for all but as many as
+column-norm's repair takes, the other trains half of them and repairs in the rest.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["mlp"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
-    parser.add_argument("--epochs", type=int, default=100, help="of the dynamic method")
+    parser.add_argument("--epochs", type=int, default=90, help="of the dynamic method, its repair's 10 not counted")
     parser.add_argument("--limit", type=int, help="examples of the data set at most")
     parser.add_argument("--folder", help="the image folder, for --data folder")
     parser.add_argument("--set", nargs="*", default=[], help="more overrides, [METHOD:]KEY=VALUE (of column-norm)")
@@ -119,11 +120,12 @@ def main() -> None:
                 most = min(0.95, 1 - units.units_kept / units.units) if units.units_kept < units.units else 0.5
                 for control, value in zip(CONTROLS, (gone, most), strict=True):
                     spent = len(session.epochs)
-                    repair = spent // 2 if control == "l2-units" else min(5, spent // 2)
+                    repair = spent // 2 if control == "l2-units" else min(10, spent // 2)
+                    polish = {"name": "fine_tune", "epochs": repair, "schedule": "cosine", "patience": repair}
                     fixed: dict[str, Any] = {
                         "prune.target.sparsity": round(value, 4),
                         "train.epochs": spent - repair,
-                        "prune.repair": [{"name": "fine_tune", "epochs": repair}],
+                        "prune.repair": [polish],
                     }
                     session_, seconds = play(control, {**base, **more[control], **fixed})
                     keep(found, f"{control} at the same share", numbers(session_, seconds), seed)
