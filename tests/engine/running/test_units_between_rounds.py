@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from engine.events import MasksChanged, Progress, Surgery
+from engine.events import EpochEnded, MasksChanged, Progress, Surgery
 from engine.recipe_reading import recipe_from
 from engine.running import units
 from engine.running.executing import execute
@@ -101,6 +102,26 @@ def test_what_surgery_cannot_take_stays_silent(monkeypatch: pytest.MonkeyPatch) 
     kernel = np.asarray(told.model.get_layer("dense_2").kernel)
     assert (np.abs(kernel).sum(axis=0) > 0).sum() == 3 < kernel.shape[1]
     assert told.session.counts.units_kept == 4
+
+
+def test_after_a_kill_the_units_still_have_their_first_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(units, "COMPILE_SECONDS", ALWAYS)
+    made = recipe_from(parse(RECIPE), overrides={"prune.schedule.epochs": 2})
+    straight: list[Any] = []
+    whole = execute(made, straight.append)
+
+    def killed(event: Any) -> None:
+        if isinstance(event, EpochEnded) and event.epoch == 3:  # the dense one, and the first round's two
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(made, killed, folder=tmp_path)
+    told: list[Any] = []
+    again = execute(made, told.append, folder=tmp_path, resume=True)
+    kept = [[row.units_kept for row in e.layers] for e in (*straight, *told) if isinstance(e, MasksChanged)]
+    assert kept == [[4, 10, 10], [1, 3, 10], [1, 3, 10]]
+    for a, b in zip(whole.model.get_weights(), again.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_where_a_compilation_is_due_anyway_units_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
