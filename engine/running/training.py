@@ -86,11 +86,9 @@ def train(
     if run.done and "optimizer" in run.arrays:
         steps.fresh.restore(run.arrays.pop("optimizer"))
     loop = _Loop(run, steps, phase=phase, epochs=epochs, hook=hook)
-    best = _Best(run, patience)
+    best = _Best(run, patience, repairs=phase == "recovering")
     if run.done == 0:
         run.memory.pop(OVER, None)
-        if phase == "recovering" and patience is not None:
-            best.seen(run.validate()[1])  # a repair must not leave less than it found
     while run.done < epochs and not run.memory.get(OVER):
         began = time.perf_counter()
         if steps.augment is not None:
@@ -238,10 +236,12 @@ class _Loop:
 class _Best:
     """The best state by validation, where a phase stops early."""
 
-    def __init__(self, run: Run, patience: int | None) -> None:
+    def __init__(self, run: Run, patience: int | None, *, repairs: bool) -> None:
         self.run, self.patience = run, patience
         if run.done == 0:
             run.memory.pop("best", None)
+            if repairs and patience is not None:
+                self.seen(run.validate()[1])  # a repair must not leave less than it found
 
     def seen(self, validation: float) -> bool:
         """Remembers the best state; True when it is time to stop."""

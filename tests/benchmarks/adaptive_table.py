@@ -3,9 +3,9 @@
     python tests/benchmarks/adaptive_table.py [--data digits] [--models mlp cnn] [--seeds 0 1 2] [--methods column-norm]
     PRUNE_TUI_DATA=... python tests/benchmarks/adaptive_table.py --data mnist --limit 10000 --set sap:train.epochs=5
 
-The two given sparsities at the end (magnitude weights, L2 units) get what column-norm found, and as many epochs. All end
-at a falling rate, the best state kept, as column-norm does: the gradual one in its last 10 epochs, the other, which is
-pruned at once, in the second half of them.
+The two given sparsities at the end (magnitude weights, L2 units) get what column-norm found, and as many epochs. All
+end at a falling rate, the best state kept, as column-norm does: the gradual one in its last 10 epochs, the other, which
+is pruned at once, in the second half of them.
 """
 
 from __future__ import annotations
