@@ -60,6 +60,10 @@ def plan(recipe: Recipe) -> list[Stage]:
         Stage(f"repair {i + 1}: {part.name}", repairing.repair(part, i), part.get("epochs", 0))
         for i, part in enumerate(recipe.prune.repair)
     ]
+    if recipe.prune.schedule.name == "dynamic" and repairs:
+        from engine.running import adaptive
+
+        repairs.append(Stage("hold", adaptive.hold))
     return [*middle, *repairs, Stage("finish", finishing.finish)]
 
 

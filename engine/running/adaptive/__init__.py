@@ -7,6 +7,7 @@ from typing import Any
 
 _HOMES: dict[str, str] = {
     "prune_dynamically": "dynamic",
+    "hold": "holding",
     "sap_round": "sap",
     "watch_index": "sap",
     "search_budget": "budget",

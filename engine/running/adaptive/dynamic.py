@@ -339,9 +339,7 @@ class Method:
         return self.run.task.metric.direction == "max"
 
     def _within(self, validation: float) -> bool:
-        first, drop = self.memory["first"], self.memory["drop"]
-        lost = first - validation if self._is_share else validation - first
-        return bool(lost <= drop + 1e-12)
+        return within(validation, first=self.memory["first"], drop=self.memory["drop"], share=self._is_share)
 
     def _look(self, columns: dict[str, Columns], changes: dict[str, float] | None = None) -> None:
         """Shows what the columns are like."""
@@ -372,6 +370,12 @@ class Method:
                 words=words, verdict=verdict, numbers=numbers,
             )
         )  # fmt: skip
+
+
+def within(validation: float, *, first: float, drop: float, share: bool) -> bool:
+    """Whether no more than `drop` of `first` is lost; `share`: higher is better."""
+    lost = first - validation if share else validation - first
+    return bool(lost <= drop + 1e-12)
 
 
 def _check(prune: Prune) -> None:

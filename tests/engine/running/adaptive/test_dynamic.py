@@ -243,6 +243,15 @@ def test_nothing_goes_early_where_a_repair_asks_for_it_again(play, monkeypatch, 
     assert len(ran.of(Surgery)) == 1
 
 
+def test_a_repair_that_spoils_it_is_taken_back(play):
+    spoils = {"name": "fine_tune", "epochs": 1, "learning_rate": 50.0}
+    ran = play(sentence({}, {"tau": 1.0, "patience": 1}, repair=spoils), epochs=8)
+    assert ran.session.pruned["validation"] == pytest.approx(ran.run.memory["dynamic"]["accepted"], abs=1e-6)
+    assert any("outside the tolerance" in n.words for n in ran.of(Noted))
+    polished = play(sentence({}, {"tau": 1.0, "patience": 1}, repair={**spoils, "learning_rate": 1e-4}), epochs=8)
+    assert not any("outside the tolerance" in n.words for n in polished.of(Noted))
+
+
 def test_one_percent_is_of_the_layer_as_it_was(play):
     small = rules.Columns(np.ones((2, 2)), np.ones((2, 2), bool), np.ones(2), np.zeros(2), dense=100)
     rule = rules.LayerRule(alpha=1.2, beta=0.3, weights_only=True)
