@@ -3,9 +3,8 @@
     python tests/benchmarks/adaptive_table.py [--data digits] [--models mlp cnn] [--seeds 0 1 2] [--methods column-norm]
     PRUNE_TUI_DATA=... python tests/benchmarks/adaptive_table.py --data mnist --limit 10000 --set sap:train.epochs=5
 
-The two given sparsities at the end (magnitude weights, L2 units) get what column-norm found, and as many epochs. All
-end at a falling rate, the best state kept, as column-norm does: the gradual one in its last 10 epochs, the other, which
-is pruned at once, in the second half of them.
+The two given sparsities at the end (magnitude weights, L2 units) get what column-norm found, and as many epochs: the
+gradual one trains for all but the 10 that its repair takes, the other trains half of them and repairs in the rest.
 """
 
 from __future__ import annotations
@@ -121,11 +120,10 @@ def main() -> None:
                 for control, value in zip(CONTROLS, (gone, most), strict=True):
                     spent = len(session.epochs)
                     repair = spent // 2 if control == "l2-units" else min(10, spent // 2)
-                    polish = {"name": "fine_tune", "epochs": repair, "schedule": "cosine", "patience": repair}
                     fixed: dict[str, Any] = {
                         "prune.target.sparsity": round(value, 4),
                         "train.epochs": spent - repair,
-                        "prune.repair": [polish],
+                        "prune.repair": [{"name": "fine_tune", "epochs": repair}],
                     }
                     session_, seconds = play(control, {**base, **more[control], **fixed})
                     keep(found, f"{control} at the same share", numbers(session_, seconds), seed)
