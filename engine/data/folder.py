@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from engine import named_files
 from engine.data.dataset import Array, Dataset, Pair, finish, split
 from engine.errors import DataError
 from engine.registry import register
@@ -35,10 +36,7 @@ class Folder:
 
     def load(self) -> Dataset:
         """The arrays."""
-        root = Path(self.folder).expanduser()
-        if not root.is_dir():
-            todo = "Give a folder with a folder of images for each class, or with train and test folders of such"
-            raise DataError("there is no such folder", where=str(root), todo=todo)
+        root = named_files.image_folder(self.folder)
         names = _classes(root / "train" if (root / "train").is_dir() else root)
         size = (self.size, self.size) if self.size else _first_size(root)
         if (root / "train").is_dir():
