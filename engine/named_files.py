@@ -46,9 +46,15 @@ def archive(path: str | Path) -> Path:
     """
     place = _there(path, DataError, what="file", todo=_ARCHIVE)
     if place.is_dir():
-        raise DataError("this is a folder, not a .npz file", where=str(path), todo="Is it one of images? Name it folder:")
-    if place.stat().st_size == 0:
+        raise DataError(
+            "this is a folder, not a .npz file", where=str(path), todo="Is it one of images? Name it folder:"
+        )
+    with place.open("rb") as file:
+        begins = file.read(4)
+    if not begins:
         raise DataError("this file is empty", where=str(path), todo="Save it again with np.savez")
+    if not begins.startswith((b"PK", b"\x93NUM")):  # a single array of np.save is answered by whoever loads it
+        raise DataError("this is not a .npz file", where=str(path), todo="Save the arrays with np.savez")
     return place
 
 
@@ -61,11 +67,38 @@ def image_folder(path: str | Path) -> Path:
     place = _there(path, DataError, what="folder", todo=_IMAGES)
     if not place.is_dir():
         raise DataError("this is a file, not a folder of images", where=str(path), todo=_IMAGES)
+    classes(place / "train" if (place / "train").is_dir() else place)
     return place
+
+
+def classes(folder: Path) -> tuple[str, ...]:
+    """The classes of a folder of images: its subfolders, in alphabetical order.
+
+    Raises:
+        DataError: there are not two.
+    """
+    there = folder.iterdir() if folder.is_dir() else ()
+    names = tuple(sorted(p.name for p in there if p.is_dir() and not p.name.startswith(".")))
+    if len(names) < 2:
+        raise DataError(
+            "there are not two classes here", where=str(folder), todo="Put the images into one subfolder a class"
+        )
+    return names
 
 
 # By key of a part: `data: {npz: ...}`, `data: {folder: ...}`, `model: {file: ...}`.
 _LOOKS: Mapping[str, Callable[[str | Path], Path]] = {"npz": archive, "folder": image_folder, "file": model_file}
+
+
+def look(params: Mapping[str, Any]) -> None:
+    """Looks at the files among a part's parameters.
+
+    Raises:
+        DataError, ModelError: one is not there, cannot be read, or is something else.
+    """
+    for key, value in params.items():
+        if key in _LOOKS and isinstance(value, str):
+            _LOOKS[key](value)
 
 
 def check(recipe: Recipe) -> None:
@@ -75,11 +108,11 @@ def check(recipe: Recipe) -> None:
         DataError, ModelError: the first one that is not there, cannot be read, or is something else.
     """
 
-    def look(key: str, value: str) -> str:
-        _LOOKS[key](value)
+    def looked(key: str, value: str) -> str:
+        look({key: value})
         return value
 
-    _each(recipe, look)
+    _each(recipe, looked)
 
 
 def anchored(recipe: Recipe) -> Recipe:

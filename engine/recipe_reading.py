@@ -31,7 +31,8 @@ def recipe_from(document: Document, *, overrides: Mapping[str, Any] | None = Non
     """
     value = document.value
     if not isinstance(value, dict):
-        told = f"{document.where(())}: a recipe is a mapping of keys (name, data, model, train, prune)"
+        empty = "this is empty; " if value is None else ""
+        told = f"{document.where(())}: {empty}a recipe is a mapping of keys (name, data, model, train, prune)"
         raise RecipeError([*document.problems, told])
     reader = _Reader(document)
     if overrides:
@@ -120,8 +121,8 @@ class _Reader:
             if path[-1] == "name" and len(path) > 1:
                 node.clear()  # another part: the old one's parameters are not its own
             kind = self._kind_at(path[:-1])
-            if kind and path[-1] in catalog.entries(kind) and path[-1] != "name" and "name" not in node:
-                node.clear()  # target.epsilon=... replaces target.sparsity
+            if kind and _names_another(path[-1], node, kind):
+                node.clear()  # target.epsilon=... replaces target.sparsity, data.npz=... another data set
             old = node.get(path[-1])
             if isinstance(new, Mapping) and isinstance(old, dict) and not self._kind_at(path):
                 node[path[-1]] = {**old, **new}  # a group of keys (prune, train): those not named stay
@@ -281,6 +282,17 @@ def _spelled(text: str, kind: catalog.Kind | None) -> dict[str, Any]:
         if found := _N_M.match(text):
             return {"name": "n:m", "n": int(found[1]), "m": int(found[2])}
     return {"name": text}
+
+
+def _names_another(key: str, node: Mapping[str, Any], kind: catalog.Kind) -> bool:
+    """Whether a key names a part by itself (`epsilon`, `npz`), and another one than the part that is there."""
+    entries = catalog.entries(kind)
+    named = entries.get(key)
+    if named is None or named.param(key) is None:
+        return False
+    name = node.get("name") or next((k for k in node if k in entries), None)
+    here = entries.get(name) if isinstance(name, str) else None
+    return here is None or here.param(key) is None
 
 
 def _part_kind(hint: Any) -> catalog.Kind | None:

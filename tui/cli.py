@@ -137,12 +137,13 @@ def presets(*, as_json: bool) -> None:
 
 
 @main.command()
+@click.option("-n", "most", type=click.IntRange(1), help="How many to list (default: 40; all with --json).")
 @_RUNS
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_obj
-def sessions(group_runs: Path | None, /, runs: Path | None, *, as_json: bool) -> None:
+def sessions(group_runs: Path | None, /, runs: Path | None, **given: Any) -> None:
     """List what was run, newest first."""
-    _do("listing", "sessions", runs=runs or group_runs, as_json=as_json)
+    _do("listing", "sessions", runs=runs or group_runs, **given)
 
 
 @main.command(short_help="Show the session of a RUN, dense beside pruned.")

@@ -37,7 +37,7 @@ class Folder:
     def load(self) -> Dataset:
         """The arrays."""
         root = named_files.image_folder(self.folder)
-        names = _classes(root / "train" if (root / "train").is_dir() else root)
+        names = named_files.classes(root / "train" if (root / "train").is_dir() else root)
         size = (self.size, self.size) if self.size else _first_size(root)
         if (root / "train").is_dir():
             train, val, test = self._given(root, names, size)
@@ -73,7 +73,7 @@ class Folder:
     def _read(self, folder: Path, names: tuple[str, ...], size: tuple[int, int]) -> Pair:
         import keras
 
-        if _classes(folder) != names:
+        if named_files.classes(folder) != names:
             raise DataError(f"the classes are not those of train/: {', '.join(names)}", where=str(folder))
         try:
             batches: Any = keras.utils.image_dataset_from_directory(
@@ -92,19 +92,6 @@ class Folder:
             ) from problem
         x = np.concatenate([b[0] for b in read]).astype(np.float32) / np.float32(255)
         return x, np.concatenate([b[1] for b in read])
-
-
-def _classes(folder: Path) -> tuple[str, ...]:
-    names = (
-        tuple(sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")))
-        if folder.is_dir()
-        else ()
-    )
-    if len(names) < 2:
-        raise DataError(
-            "there are not two classes here", where=str(folder), todo="Put the images into one subfolder a class"
-        )
-    return names
 
 
 def _first_size(root: Path) -> tuple[int, int]:

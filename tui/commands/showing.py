@@ -23,7 +23,7 @@ def show(*, name: str, runs: Path | None, as_yaml: bool) -> int:
     from engine.yaml12 import Document
 
     session = Session.load(folder)
-    console = Console()
+    console = Console(markup=False)
     console.print(f"{session.name}   {session.state}{': ' + session.words if session.words else ''}", highlight=False)
     if session.recipe:
         console.print(sentence(recipe_from(Document(session.recipe, {}))), highlight=False)
