@@ -49,7 +49,10 @@ def sentence(recipe: Recipe) -> str:
             until,
             f"and every {every} of training drop the smallest and grow others {grown}",
         ]
-    repairs = [phrase("repair", repair) for repair in prune.repair]
+    repairs = [
+        phrase("repair", repair) + (", taught by the dense model too" if repair.get("distillation") else "")
+        for repair in prune.repair
+    ]
     then = f"; then {', then '.join(repairs)}" if repairs else "; repair nothing"
     points = " and ".join(_axis(key, values) for key, values in recipe.sweep.items())
     return f"{', '.join(steps)}{then}.{f' Again for {points}.' if points else ''}"

@@ -11,6 +11,9 @@ from rich.table import Table
 from engine import folders
 from engine.session import Session
 
+MOST = 10
+"""So many classes are shown, those that lost most."""
+
 
 def show(*, name: str, runs: Path | None, as_yaml: bool) -> int:
     """Prints a session."""
@@ -30,7 +33,15 @@ def show(*, name: str, runs: Path | None, as_yaml: bool) -> int:
     for warning in session.warnings:
         console.print(f"warning: {warning}", highlight=False)
     console.print(summary(session))
+    comparison = session.pruned.get("comparison")
+    if comparison:
+        for line in certainty(comparison):
+            console.print(line, highlight=False)
     console.print(layers(session))
+    if comparison and comparison.get("classes"):
+        console.print(classes(comparison["classes"]))
+        if (more := len(comparison["classes"]) - MOST) > 0:
+            console.print(f"{more:,} more classes are in the YAML (--yaml)", highlight=False)
     for title, value in session.results.items():
         if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
             console.print(rows_table(title, value))
@@ -79,6 +90,37 @@ def summary(session: Session) -> Table:
             f"{first['median']:.3f}" if first else "",
             f"{row['median']:.3f}",
             _speed(row),
+        )
+    return table
+
+
+def certainty(comparison: dict[str, Any]) -> list[str]:
+    """How sure the change of accuracy is, and how often both models answer the same."""
+    out = []
+    seen = comparison.get("accuracy") or {}
+    low, high, samples = (seen.get(key) for key in ("low", "high", "samples"))
+    if all(isinstance(value, int | float) for value in (low, high, samples)):
+        out.append(f"the change is between {low:+.4f} and {high:+.4f}, with 95 % confidence ({samples:,} test inputs)")
+    agreement = comparison.get("agreement")
+    if isinstance(agreement, int | float):
+        out.append(
+            f"both models answer the same for {agreement:.1%} of them" if out else f"same answers: {agreement:.1%}"
+        )
+    return out
+
+
+def classes(rows: list[dict[str, Any]]) -> Table:
+    """Which classes paid: how many of each are recognised, the ones that lost most first."""
+    table = Table("class", "dense", "pruned", "change", "95 % confidence", "inputs", box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    found = [(row.get("label"), row.get("recall") or {}) for row in rows]
+    found = [(label, r) for label, r in found if isinstance(r.get("difference"), int | float)]
+    for label, r in sorted(found, key=lambda item: item[1]["difference"])[:MOST]:
+        low, high = (f"{r[k]:+.3f}" if isinstance(r.get(k), int | float) else "" for k in ("low", "high"))
+        before, after = (_number(r.get(k)) for k in ("before", "after"))
+        table.add_row(
+            str(label), before, after, f"{r['difference']:+.4f}", f"{low} to {high}", str(r.get("samples", ""))
         )
     return table
 
