@@ -39,7 +39,7 @@ async def follow(messages: AsyncIterator[Message], *, told: int = 0) -> Finished
         task = bar.add_task("starting", total=1.0)
         async for message in messages:
             session = session.apply(message)
-            if not isinstance(message, Live | Hello) and message.seq <= told:
+            if not isinstance(message, Live | Hello) and 0 < message.seq <= told:
                 continue
             line = _line(message, session)
             phase = message.words if isinstance(message, PhaseBegan) else phase
