@@ -28,7 +28,9 @@ def show(*, name: str, runs: Path | None, as_yaml: bool) -> int:
     session = Session.load(folder)
     console = Console(markup=False)
     ended = ": ".join(filter(None, [session.state, session.where, session.words]))
-    console.print(f"{session.name}   {ended}{'. ' + session.todo if session.todo else ''}", highlight=False)
+    console.print(
+        f"{session.name or folder.name}   {ended}{'. ' + session.todo if session.todo else ''}", highlight=False
+    )
     if session.recipe:
         console.print(sentence(recipe_from(Document(session.recipe, {}))), highlight=False)
     for warning in session.warnings:
