@@ -24,6 +24,10 @@ _SET = click.option(
 )
 
 
+FORMATS = (
+    "keras, packed, litert, litert_float16, litert_int8, litert_int8_full, litert_sparse, litert_sparse_float16, onnx, "
+    "savedmodel"
+)
 _HINTS = {
     "PRESET": "`prune-tui presets` lists them; a recipe file will do as well.",
     "RUN": "`prune-tui sessions` lists them; `last` is the newest.",
@@ -31,7 +35,7 @@ _HINTS = {
     "RUN|MODEL": "It is a run (`last` is the newest) or a .keras file.",
     "MODEL": "It is a file saved with model.save('NAME.keras').",
     "PACKED": "It is a file that `prune-tui export --format packed` wrote.",
-    "--format": "It is one of keras, packed, litert, litert_float16, litert_int8, litert_sparse, onnx, savedmodel.",
+    "--format": f"It is one of {FORMATS}.",
     "--output": "Name the file to be written.",
     "--data": "It is a .npz file, a folder of images, or a data set's name (digits, mnist, ...).",
 }

@@ -397,6 +397,13 @@ def test_nothing_that_is_there_is_written_over_unasked(folder: Path, tmp_path: P
     )
 
 
+def test_help_names_every_export_format() -> None:
+    from engine.exporting import formats
+    from tui.cli import FORMATS
+
+    assert set(FORMATS.split(", ")) == set(formats.FORMATS)
+
+
 def test_a_model_that_answers_no_number_is_measured_in_words(tmp_path: Path) -> None:
     import keras
 

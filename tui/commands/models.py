@@ -108,12 +108,16 @@ def auto(
     import asyncio
 
     from engine.automatic import auto_recipe
+    from engine.folders import name_of
     from tui.commands.run import started
 
-    model = _model_file(model, runs)
+    given, model = model, _model_file(model, runs)
     if output is not None:
         _free_model(output, force=force)  # said now, not after the search
     recipe = auto_recipe(model, data, max_drop=max_drop, aim=aim, epochs=epochs)
+    if model != given:  # the file of every run bears the same name
+        run = name_of(model.parent)
+        recipe = msgspec.structs.replace(recipe, name=f"auto-{run}", title=recipe.title.replace(model.name, run, 1))
     code, folder = asyncio.run(started(lambda client: client.start_run(recipe, runs), as_json=as_json))
     if output is not None and code == 0:
         output.parent.mkdir(parents=True, exist_ok=True)

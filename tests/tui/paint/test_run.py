@@ -63,7 +63,7 @@ def test_the_progress_of_the_whole_run(told):
     assert heading.share(LiveRun(told())) == 1.0
 
 
-def test_the_time_left_is_that_of_the_whole_run():
+def test_the_time_left_is_that_of_the_whole_run(told):
     live = LiveRun(told("dense"))
     live.within = True
     progress = Progress(phase="pruning", epoch=1, epochs=4, step=0, steps=10, seconds_left=8.0)
