@@ -198,7 +198,7 @@ def export(
             report = write(model, place, format=name, data=pair)
             console.print(f"{report.path}   {report.bytes:,} bytes", highlight=False, soft_wrap=True)
             for note in report.notes:
-                console.print(f"  {note}", highlight=False)
+                console.print(f"  {note}", highlight=False, soft_wrap=True)
     return 0
 
 

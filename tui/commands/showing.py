@@ -11,6 +11,7 @@ from rich.table import Table
 from engine import folders
 from engine.session import Session
 
+WIDE = 80
 MOST = 10
 """So many classes are shown, those that lost most."""
 
@@ -63,7 +64,7 @@ def report(*, names: tuple[str, ...], output: Path, title: str, runs: Path | Non
     """Writes a report of one run or many."""
     from engine.reporting import write_report
 
-    print(write_report([folders.find(name, runs=runs) for name in names], output, title=title))  # noqa: T201
+    print(write_report(list(dict.fromkeys(folders.find(name, runs=runs) for name in names)), output, title=title))  # noqa: T201
     return 0
 
 
@@ -193,8 +194,11 @@ def rows_table(name: str, rows: list[dict[str, Any]]) -> tuple[str, Table]:
     )
     table = Table(*heads, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column, key in zip(table.columns, columns, strict=True):
+        column.overflow, column.min_width = "fold", max(map(len, values[key]))  # a head is folded before a value is
         if any(isinstance(row.get(key), int | float) for row in rows):
             column.justify = "right"
+    if sum(max(len(head), *map(len, values[key])) + 2 for head, key in zip(heads, columns, strict=True)) > WIDE:
+        table.padding = (0, 1, 0, 0)
     for row in rows:
         table.add_row(*map(_cell, map(row.get, columns)))
     return title, table
