@@ -116,7 +116,7 @@ class _Reader:
                 if isinstance(below, str):
                     below = node[step] = _spelled(below, self._kind_at(path[: depth + 1]))
                 if not isinstance(below, dict):
-                    below = node[step] = {}
+                    below = node[step] = self._default_at(path[: depth + 1]) if below is None else {}
                 node = below
             if path[-1] == "name" and len(path) > 1:
                 node.clear()  # another part: the old one's parameters are not its own
@@ -143,6 +143,17 @@ class _Reader:
                 return kind
             hints = next((a for a in (*get_args(hint), hint) if isinstance(a, type)), None)
         return None
+
+    def _default_at(self, path: Path) -> dict[str, Any]:
+        """The part that stands where a recipe says nothing, by its name; nothing where there is none."""
+        hints: Any = Recipe
+        for step in path[:-1]:
+            hint = _hints(hints).get(str(step)) if isinstance(hints, type) else None
+            hints = next((a for a in (*get_args(hint), hint) if isinstance(a, type)), None)
+            if hints is None or not issubclass(hints, msgspec.Struct):
+                return {}
+        field = next((f for f in _fields(hints) if f.name == path[-1]), None)
+        return {"name": field.default.name} if field is not None and isinstance(field.default, Part) else {}
 
     # ---- structs and leaves ----------------------------------------------------------------------------------------
 
