@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.catalog import entries
+from engine.errors import DataError, near
 from engine.recipe import Recipe
 from engine.recipe_reading import recipe_from
 from engine.yaml12 import Document
@@ -42,6 +44,7 @@ def auto_recipe(
         seed: of everything that draws.
 
     Raises:
+        DataError: the data are neither a `.npz` file, nor a folder, nor a data set's name.
         RecipeError: a value is out of range, or the aim is unknown.
     """
     repair: list[dict[str, Any]] = [{"name": "recalibrate"}] if aim != "size" else []
@@ -80,10 +83,24 @@ def auto_recipe(
 
 
 def data_of(data: str | Path) -> dict[str, Any]:
-    """The data part of a recipe from what a person gives: a `.npz` file, a folder of images, or a data set's name."""
+    """The data part of a recipe from what a person gives: a `.npz` file, a folder of images, or a data set's name.
+
+    Raises:
+        DataError: it is none of them.
+    """
     place = Path(data).expanduser()
     if place.suffix == ".npz":
         return {"name": "npz", "npz": str(data)}
     if place.is_dir():
         return {"name": "folder", "folder": str(data)}
-    return {"name": str(data)}
+    named = [entry.name for entry in entries("data").values() if entry.family != "yours"]
+    if str(data) in named:
+        return {"name": str(data)}
+    close = near(str(data), named)
+    hint = f"Did you mean {' or '.join(close)}?" if close else f"Give one of them, or {', '.join(named)}"
+    what = (
+        "this is neither a .npz file nor a folder of images"
+        if place.exists()
+        else ("there is no such .npz file or folder of images, and no data set of that name")
+    )
+    raise DataError(what, where=str(data), todo=hint)

@@ -21,17 +21,16 @@ from typing import TypeAlias
 
 import msgspec
 
-from engine import folders, journal, links
+from engine import folders, journal, links, named_files
 from engine.errors import RunnerError
 from engine.events import AnyCommand, AnyEvent, Attach, Cancel, Finished, Pause, PhaseBegan, Progress, Resume, Started
 from engine.files import write_atomically
 from engine.links import Link
-from engine.recipe import Part, Recipe, to_yaml
+from engine.recipe import Recipe, to_yaml
 from engine.spawning import Process, spawn
 from engine.warming import Nursery
 
 Follows: TypeAlias = AsyncIterator[AnyEvent | Progress]
-_FILES = ("file", "npz", "folder")
 
 
 class Client:
@@ -64,12 +63,14 @@ class Client:
             runs: the folder of runs; `folders.runs_folder` says which without it.
 
         Raises:
+            DataError, ModelError: a file that the recipe names is not there, or is something else; nothing was begun.
             RunnerError: the folder or the process cannot be made.
         """
+        named_files.check(recipe)
         folder = folders.create(folders.runs_folder(runs), recipe.name)
         handle = journal.hold(folder)
         try:
-            write_atomically(folder / folders.RECIPE, to_yaml(_anchored(recipe)).encode())
+            write_atomically(folder / folders.RECIPE, to_yaml(named_files.anchored(recipe)).encode())
             return Run(folder, process=await self._worker(folder, handle=handle))
         finally:
             os.close(handle)
@@ -331,17 +332,3 @@ class FarRun:
 def _ended(event: AnyEvent, *, before: bool) -> bool:
     """True from a `Finished` on, until the run begins again."""
     return isinstance(event, Finished) or (before and not isinstance(event, Started | PhaseBegan))
-
-
-def _anchored(recipe: Recipe) -> Recipe:
-    """The recipe with the files that it names as whole paths: the worker stands in another folder."""
-
-    def part(given: Part) -> Part:
-        whole = {
-            key: str(Path(value).expanduser().absolute())
-            for key, value in given.params.items()
-            if key in _FILES and isinstance(value, str)
-        }
-        return Part(given.name, {**given.params, **whole}) if whole else given
-
-    return msgspec.structs.replace(recipe, data=part(recipe.data), model=part(recipe.model))

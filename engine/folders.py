@@ -108,6 +108,11 @@ def find(run: str | Path, *, runs: str | Path | None = None) -> Path:
     raise UnknownName("run", str(run), ends if near(str(run), ends) else names[:8], where=str(below))
 
 
+def name_of(folder: Path) -> str:
+    """What a run is called: the end of its folder's name, which renaming changes."""
+    return _STAMP.sub("", folder.name)
+
+
 def listed(runs: Path) -> list[Listed]:
     """All runs, newest first. Cheap: a small file each is read, no session."""
     found = (_listed(entry.path) for entry in _folders(runs))
@@ -274,7 +279,7 @@ def _listed(path: str) -> Listed | None:
 
 def _unsummarised(folder: Path) -> Summary:
     """Of a run that has just begun, or of a session that came from elsewhere."""
-    name, made = re.sub(_STAMP, "", folder.name), folder.stat().st_mtime
+    name, made = name_of(folder), folder.stat().st_mtime
     try:
         told = summarise(Session.load(folder))
     except PruneError:

@@ -31,7 +31,8 @@ def recipe_from(document: Document, *, overrides: Mapping[str, Any] | None = Non
     """
     value = document.value
     if not isinstance(value, dict):
-        told = f"{document.where(())}: a recipe is a mapping of keys (name, data, model, train, prune)"
+        empty = "this is empty; " if value is None else ""
+        told = f"{document.where(())}: {empty}a recipe is a mapping of keys (name, data, model, train, prune)"
         raise RecipeError([*document.problems, told])
     reader = _Reader(document)
     if overrides:
@@ -115,13 +116,13 @@ class _Reader:
                 if isinstance(below, str):
                     below = node[step] = _spelled(below, self._kind_at(path[: depth + 1]))
                 if not isinstance(below, dict):
-                    below = node[step] = {}
+                    below = node[step] = self._default_at(path[: depth + 1]) if below is None else {}
                 node = below
             if path[-1] == "name" and len(path) > 1:
                 node.clear()  # another part: the old one's parameters are not its own
             kind = self._kind_at(path[:-1])
-            if kind and path[-1] in catalog.entries(kind) and path[-1] != "name" and "name" not in node:
-                node.clear()  # target.epsilon=... replaces target.sparsity
+            if kind and _names_another(path[-1], node, kind):
+                node.clear()  # target.epsilon=... replaces target.sparsity, data.npz=... another data set
             old = node.get(path[-1])
             if isinstance(new, Mapping) and isinstance(old, dict) and not self._kind_at(path):
                 node[path[-1]] = {**old, **new}  # a group of keys (prune, train): those not named stay
@@ -142,6 +143,17 @@ class _Reader:
                 return kind
             hints = next((a for a in (*get_args(hint), hint) if isinstance(a, type)), None)
         return None
+
+    def _default_at(self, path: Path) -> dict[str, Any]:
+        """The part that stands where a recipe says nothing, by its name; nothing where there is none."""
+        hints: Any = Recipe
+        for step in path[:-1]:
+            hint = _hints(hints).get(str(step)) if isinstance(hints, type) else None
+            hints = next((a for a in (*get_args(hint), hint) if isinstance(a, type)), None)
+            if hints is None or not issubclass(hints, msgspec.Struct):
+                return {}
+        field = next((f for f in _fields(hints) if f.name == path[-1]), None)
+        return {"name": field.default.name} if field is not None and isinstance(field.default, Part) else {}
 
     # ---- structs and leaves ----------------------------------------------------------------------------------------
 
@@ -281,6 +293,17 @@ def _spelled(text: str, kind: catalog.Kind | None) -> dict[str, Any]:
         if found := _N_M.match(text):
             return {"name": "n:m", "n": int(found[1]), "m": int(found[2])}
     return {"name": text}
+
+
+def _names_another(key: str, node: Mapping[str, Any], kind: catalog.Kind) -> bool:
+    """Whether a key names a part by itself (`epsilon`, `npz`), and another one than the part that is there."""
+    entries = catalog.entries(kind)
+    named = entries.get(key)
+    if named is None or named.param(key) is None:
+        return False
+    name = node.get("name") or next((k for k in node if k in entries), None)
+    here = entries.get(name) if isinstance(name, str) else None
+    return here is None or here.param(key) is None
 
 
 def _part_kind(hint: Any) -> catalog.Kind | None:

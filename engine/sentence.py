@@ -12,6 +12,11 @@ from engine.recipe import Part, Prune, Recipe
 
 _ASKED = "prune.target.sparsity"
 _ONE = re.compile(r"(?<![\d.,])1 (epoch|step|round|batch)e?s\b")
+_BACK = {"init": "each round from the first weights", "early": "each round from the weights of an early step"}
+_CONTROLS = {
+    "shuffle": "and as a control shuffle the mask inside each layer",
+    "reinitialise": "and as a control put new random weights under the last mask",
+}
 _GROWN = {"gradient": "where the gradient is largest", "random": "by chance"}
 
 
@@ -38,9 +43,14 @@ def sentence(recipe: Recipe) -> str:
     steps = [
         f"Score {phrase('granularity', prune.granularity)} by {by}",
         f"choose {phrase('scope', prune.scope)}",
-        "in rounds" if _sized_by_target(prune) else phrase("schedule", prune.schedule),
+        _when(prune),
         until,
     ]
+    rounds = prune.schedule.name == "iterative" and (prune.target.name != "pq_index" or _sized_by_target(prune))
+    if rounds and (back := _BACK.get(str(prune.schedule.get("rewind")))):
+        steps.append(back)
+    if control := _CONTROLS.get(str(prune.schedule.get("control"))):
+        steps.append(control)
     if prune.schedule.name == "drop_grow":  # the score is for the first mask alone: that order is another one
         every = _many(int(prune.schedule.get("frequency", 1)), "step").removeprefix("1 ")
         grown = _GROWN.get(str(prune.schedule.get("grow")), str(prune.schedule.get("grow")))
@@ -49,10 +59,24 @@ def sentence(recipe: Recipe) -> str:
             until,
             f"and every {every} of training drop the smallest and grow others {grown}",
         ]
-    repairs = [phrase("repair", repair) for repair in prune.repair]
+    repairs = [
+        phrase("repair", repair) + (", taught by the dense model too" if repair.get("distillation") else "")
+        for repair in prune.repair
+    ]
     then = f"; then {', then '.join(repairs)}" if repairs else "; repair nothing"
     points = " and ".join(_axis(key, values) for key, values in recipe.sweep.items())
     return f"{', '.join(steps)}{then}.{f' Again for {points}.' if points else ''}"
+
+
+def _when(prune: Prune) -> str:
+    """The schedule in words."""
+    schedule = prune.schedule
+    said = phrase("schedule", schedule)
+    if _sized_by_target(prune):
+        said = "in rounds"
+    elif schedule.name == "iterative" and schedule.get("rounds") and prune.target.name == "sparsity":
+        said = f"in {_many(int(schedule.get('rounds')), 'round')} that cut equal shares of what is left"
+    return said
 
 
 def _axis(key: str, values: tuple[Any, ...]) -> str:

@@ -90,7 +90,8 @@ def parse(text: str, name: str = "recipe", *, lenient: bool = False) -> Document
     except RecursionError:
         raise RecipeError([f"{name}: nested too deep"]) from None
     except yaml.YAMLError as error:
-        raise RecipeError([f"{name}: this is not YAML: {error}"]) from None
+        said = str(error).partition("\n")[0]
+        raise RecipeError([f"{name}: this is not YAML: {said}"]) from None
     reader = _Reader(name)
     value = reader.read(root, (), set()) if root is not None else None
     if reader.problems and not lenient:

@@ -24,6 +24,10 @@ _SET = click.option(
 )
 
 
+FORMATS = (
+    "keras, packed, litert, litert_float16, litert_int8, litert_int8_full, litert_sparse, litert_sparse_float16, onnx, "
+    "savedmodel"
+)
 _HINTS = {
     "PRESET": "`prune-tui presets` lists them; a recipe file will do as well.",
     "RUN": "`prune-tui sessions` lists them; `last` is the newest.",
@@ -31,7 +35,7 @@ _HINTS = {
     "RUN|MODEL": "It is a run (`last` is the newest) or a .keras file.",
     "MODEL": "It is a file saved with model.save('NAME.keras').",
     "PACKED": "It is a file that `prune-tui export --format packed` wrote.",
-    "--format": "It is one of keras, packed, litert, litert_float16, litert_int8, litert_sparse, onnx, savedmodel.",
+    "--format": f"It is one of {FORMATS}.",
     "--output": "Name the file to be written.",
     "--data": "It is a .npz file, a folder of images, or a data set's name (digits, mnist, ...).",
 }
@@ -137,12 +141,13 @@ def presets(*, as_json: bool) -> None:
 
 
 @main.command()
+@click.option("-n", "most", type=click.IntRange(1), help="How many to list (default: 40; all with --json).")
 @_RUNS
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_obj
-def sessions(group_runs: Path | None, /, runs: Path | None, *, as_json: bool) -> None:
+def sessions(group_runs: Path | None, /, runs: Path | None, **given: Any) -> None:
     """List what was run, newest first."""
-    _do("listing", "sessions", runs=runs or group_runs, as_json=as_json)
+    _do("listing", "sessions", runs=runs or group_runs, **given)
 
 
 @main.command(short_help="Show the session of a RUN, dense beside pruned.")

@@ -153,6 +153,8 @@ def put(values: Plain, field: Field, value: Any) -> Plain:
         _set(out, field.path, value)
         _follow_pattern(out, field)
         return out
+    if value == field.value:  # chosen once more: its parameters stay as they are
+        return out
     entry = catalog.entries(field.kind)[value]
     part = {"name": value, **{p.name: None if p.required else p.default for p in entry.params}}
     if field.kind == "repair":
@@ -200,20 +202,25 @@ def step(values: Plain, field: Field, by: int) -> Plain:
 def read(field: Field, text: str) -> Any:
     """What was typed as a value of the field, or `Wrong`."""
     from engine.recipe_reading import parse_override
+    from engine.yaml12 import scalar
 
     assert field.param is not None
     typed = text.strip()
     if field.param.type == "str":
         return check_param(field.param, typed)
-    if field.param.type in ("ints", "floats", "strs") and typed[:1] not in ("[", ""):
-        typed = f"[{typed}]"
     if typed in ("", "none"):
-        value: Any = None
+        value: Any = {"strs": [], "map": {}}.get(field.param.type)  # as `said` says of what is empty
     else:
+        brackets = {"ints": "[]", "floats": "[]", "strs": "[]", "map": "{}"}.get(field.param.type, "")
+        if brackets and typed[0] != brackets[0]:
+            typed = f"{brackets[0]}{typed}{brackets[1]}"
         try:
             value = parse_override(f"value={typed}")[1]
         except RecipeError as error:
-            return Wrong(error.problems[0])
+            return Wrong(error.problems[0].partition(": ")[2])
+        if field.param.type == "float" and isinstance(value, str) and value.endswith("%"):  # as shares are shown
+            number = scalar(value[:-1].strip())
+            value = number / 100 if isinstance(number, int | float) and not isinstance(number, bool) else value
     if value is None and not field.param.optional and field.param.default is not None:
         return Wrong("write a value")
     return check_param(field.param, value)

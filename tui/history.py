@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.errors import PruneError
 from engine.files import write_atomically
-from engine.folders import Listed
+from engine.folders import Listed, name_of
 from engine.session import Session
 from tui.paint import numbers as n
 from tui.paint.lines import Line, left, line, middle, right
@@ -31,7 +31,7 @@ _STYLES = {"done": "good", "failed": "error", "stopped": "warning"}
 
 def name(run: Listed) -> str:
     """What a session is called: the end of its folder's name, which renaming changes."""
-    return _STAMP.sub("", Path(run.folder).name)
+    return name_of(Path(run.folder))
 
 
 def metric(run: Listed) -> float | None:

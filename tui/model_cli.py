@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tui.cli import _RUNS, _do, main
+from tui.cli import _RUNS, FORMATS, _do, main
 
 _FILE, _SHARE, _COUNT = click.Path(path_type=Path), click.FloatRange(0, 1), click.IntRange(1)
 _DATA = click.option(
@@ -22,7 +22,12 @@ _FORCE = click.option("--force", is_flag=True, help="Write over a file that is t
 @click.option(
     "--sparsity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Share of the units that goes."
 )
-@click.option("--criterion", default="l2_norm", show_default=True, help="What a unit is worth.")
+@click.option(
+    "--criterion",
+    default="l2_norm",
+    show_default=True,
+    help="What a unit is worth: l1_norm, l2_norm, bn_scale, fpgm, column_norm; with --data taylor, apoz, ... as well.",
+)
 @click.option(
     "--scope",
     type=click.Choice(["layer", "global"]),
@@ -94,9 +99,7 @@ def measure(group_runs: Path | None, /, runs: Path | None, **given: Any) -> None
 
 @main.command(short_help="Write a RUN's result, or a MODEL, in other formats.")
 @click.argument("source", metavar="RUN|MODEL")
-@click.option(
-    "--format", "formats", multiple=True, required=True, help="keras, packed, litert, litert_float16, litert_int8, ..."
-)
+@click.option("--format", "formats", multiple=True, required=True, help=f"One of {FORMATS}; may be given again.")
 @click.option("-o", "--output", type=_FILE, help="File or folder; default: the run's exports, or beside the model.")
 @_DATA
 @_FORCE

@@ -154,7 +154,7 @@ ENTRIES: tuple[Entry, ...] = (
         summary="Each layer keeps the fewest units from which the others are interpolated within a relative error.",
         formula="smallest k with |R[k,k]| / |R[0,0]| <= epsilon",
         source="Chee et al. 2022, section 3",
-        when="With criterion and repair interpolate: no labels and no training needed.",
+        when="With criterion interpolative and repair interpolate: no labels and no training needed.",
         words="within an interpolation error of {epsilon}",
         params=(_number("epsilon", "relative error allowed in each layer", 0.1, 0.0, 1.0),),
         needs=frozenset({"data"}),

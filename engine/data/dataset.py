@@ -99,10 +99,12 @@ def finish(
     arrays: dict[str, Array] = {}
     for part, (x, y) in parts.items():
         if len(x) != len(y):
-            raise DataError(f"{len(x)} examples but {len(y)} targets in the {part} part", where=name)
+            raise DataError(f"{len(x)} examples but {len(y)} targets in the {part} part", where=source or name)
         if not len(x):
             raise DataError(
-                f"the {part} part is empty", where=name, todo="Give more examples, or name the parts in the file"
+                f"the {part} part is empty",
+                where=source or name,
+                todo="Give more examples, or name the parts in the file",
             )
         if part == "train" and options.limit is not None:
             x, y = x[: options.limit], y[: options.limit]  # noqa: PLW2901
@@ -111,7 +113,7 @@ def finish(
     for key, array in arrays.items():
         if not np.isfinite(array).all():
             raise DataError(
-                f"{key} holds values that are not finite", where=name, todo="Clean NaN and infinities first"
+                f"{key} holds values that are not finite", where=source or name, todo="Clean NaN and infinities first"
             )
     if options.standardize:
         scaling += ", then standardised with the training mean and deviation"

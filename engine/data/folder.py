@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from engine import named_files
 from engine.data.dataset import Array, Dataset, Pair, finish, split
 from engine.errors import DataError
 from engine.registry import register
@@ -35,11 +36,8 @@ class Folder:
 
     def load(self) -> Dataset:
         """The arrays."""
-        root = Path(self.folder).expanduser()
-        if not root.is_dir():
-            todo = "Give a folder with a folder of images for each class, or with train and test folders of such"
-            raise DataError("there is no such folder", where=str(root), todo=todo)
-        names = _classes(root / "train" if (root / "train").is_dir() else root)
+        root = named_files.image_folder(self.folder)
+        names = named_files.classes(root / "train" if (root / "train").is_dir() else root)
         size = (self.size, self.size) if self.size else _first_size(root)
         if (root / "train").is_dir():
             train, val, test = self._given(root, names, size)
@@ -75,7 +73,7 @@ class Folder:
     def _read(self, folder: Path, names: tuple[str, ...], size: tuple[int, int]) -> Pair:
         import keras
 
-        if _classes(folder) != names:
+        if named_files.classes(folder) != names:
             raise DataError(f"the classes are not those of train/: {', '.join(names)}", where=str(folder))
         try:
             batches: Any = keras.utils.image_dataset_from_directory(
@@ -94,19 +92,6 @@ class Folder:
             ) from problem
         x = np.concatenate([b[0] for b in read]).astype(np.float32) / np.float32(255)
         return x, np.concatenate([b[1] for b in read])
-
-
-def _classes(folder: Path) -> tuple[str, ...]:
-    names = (
-        tuple(sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")))
-        if folder.is_dir()
-        else ()
-    )
-    if len(names) < 2:
-        raise DataError(
-            "there are not two classes here", where=str(folder), todo="Put the images into one subfolder a class"
-        )
-    return names
 
 
 def _first_size(root: Path) -> tuple[int, int]:

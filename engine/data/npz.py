@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine import named_files
 from engine.data.dataset import Array, Dataset, Pair, finish, split
 from engine.errors import DataError
 from engine.registry import register
@@ -33,7 +34,7 @@ class Npz:
 
     def load(self) -> Dataset:
         """The arrays."""
-        arrays = _read(Path(self.npz).expanduser())
+        arrays = _read(named_files.archive(self.npz))
         train, val, test = _parts(arrays, self.npz, seed=self.split_seed)
         byte = train[0].dtype == np.uint8
         train, val, test = ((_scaled(x), y) for x, y in (train, val, test))
@@ -54,8 +55,6 @@ class Npz:
 
 
 def _read(path: Path) -> dict[str, Array]:
-    if not path.is_file():
-        raise DataError("there is no such file", where=str(path), todo="Give the path of a .npz file")
     try:
         with path.open("rb") as raw:  # NumPy leaves a file open that turns out damaged
             loaded = np.load(raw, allow_pickle=False)

@@ -37,7 +37,7 @@ def advice(model: keras.Model, report: ExportReport) -> list[str]:
     )
     if single:
         gain = blocks_would_gain(model)
-        blocks = f"; blocks of {BLOCK} along the inputs would run {_times(gain)} here" if gain else ""
+        blocks = f"; blocks of {BLOCK} along the inputs would run {_times(gain, 'here')}" if gain else ""
         where = "as here or packed" if "sparse" in report.format else "packed or with sparse encoding"
         said.append(f"These single zeros make the file smaller ({where}), not the model faster{blocks}.")
     silent = sum(k.units - _alive(k) for k in found.values())
@@ -64,8 +64,8 @@ def zeros_in_words(model: keras.Model) -> str:
     if gain is None:
         return ""
     if blocked_share(model) >= 0.95:
-        return f"These zeros lie in blocks of {BLOCK}: exported as litert_sparse they run {_times(gain)} here."
-    blocks = f"blocks of {BLOCK} along the inputs would run {_times(gain)} in LiteRT here"
+        return f"These zeros lie in blocks of {BLOCK}: exported as litert_sparse they run {_times(gain, 'here')}."
+    blocks = f"blocks of {BLOCK} along the inputs would run {_times(gain, 'in LiteRT here')}"
     return f"These single zeros make the file smaller, not the model faster; {blocks}."
 
 
@@ -134,10 +134,11 @@ def _speed(report: ExportReport) -> list[str]:
     return [f"{said}. Take the dense format." if ratio < 0.9 else f"{said}."]
 
 
-def _times(ratio: float) -> str:
+def _times(ratio: float, where: str = "") -> str:
+    place = f" {where}" if where else ""
     if 0.95 < ratio < 1.05:
-        return "as fast"
-    return f"{ratio:.1f} times as fast" if ratio >= 1 else f"{ratio:.2f} times as fast, which is slower"
+        return f"as fast{place}"
+    return f"{ratio:.1f} times as fast{place}" if ratio >= 1 else f"{ratio:.2f} times as fast{place}, which is slower"
 
 
 def _inputs(inputs: str) -> str:

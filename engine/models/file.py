@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 
+from engine import named_files
 from engine.errors import ModelError
 from engine.registry import register
 
@@ -38,18 +38,7 @@ def load_model(path: str | Path) -> keras.Model:
     Raises:
         ModelError: says what is wrong and what to do.
     """
-    place = Path(path).expanduser()
-    where = str(path)
-    if not place.exists():
-        raise ModelError(
-            "there is no such file", where=where, todo="Give the path of a model saved with model.save('NAME.keras')"
-        )
-    if place.suffix != ".keras" or not zipfile.is_zipfile(place):
-        raise ModelError(
-            "this is not a .keras file",
-            where=where,
-            todo="Load it where it was made and save it with model.save('NAME.keras')",
-        )
+    place, where = named_files.model_file(path), str(path)
     try:
         model: keras.Model = keras.models.load_model(place, safe_mode=True, compile=False)
     except Exception as problem:  # whatever a damaged or foreign file makes Keras raise

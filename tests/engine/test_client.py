@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from engine import folders, journal, links
-from engine.client import Client, Run, _anchored
-from engine.errors import RunnerError
+from engine.client import Client, Run
+from engine.errors import DataError, RunnerError
 from engine.events import AnyEvent, EpochEnded, Finished, Noted, Progress, Started
 from engine.recipe import Part, Recipe, Train, load_recipe, to_yaml
 from engine.session import Session
@@ -195,12 +195,11 @@ async def test_twenty_thousand_events_arrive_each_once_and_in_order(tmp_path: Pa
     assert count == 20_000
 
 
-async def test_files_that_a_recipe_names_are_found_from_the_workers_folder(tmp_path: Path) -> None:
-    given = Recipe(name="x", data=Part("npz", {"npz": "d.npz"}), model=Part("file", {"file": "~/m.keras"}))
-    whole = _anchored(given)
-    assert whole.data.params == {"npz": str(Path.cwd() / "d.npz")}
-    assert whole.model.params == {"file": str(Path.home() / "m.keras")}
-    assert _anchored(recipe("x")) == recipe("x")
+async def test_a_file_that_is_not_there_is_told_before_anything_is_begun(tmp_path: Path) -> None:
+    given = Recipe(name="x", data=Part("npz", {"npz": str(tmp_path / "none.npz")}))
+    with pytest.raises(DataError, match=r"none\.npz: there is no such file"):
+        await Client(execute=WORK).start_run(given, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
 
 
 async def test_what_cannot_be_resumed_says_so(tmp_path: Path) -> None:

@@ -104,7 +104,27 @@ def test_overrides_change_keys_and_say_so_when_they_are_wrong() -> None:
     assert other.prune is not None
     assert other.prune.target == Part("epsilon", {"epsilon": 0.1})
     assert other.prune.criterion.name == "random"
+    own = made(
+        "name: x\ndata: digits\nmodel: {name: mlp, hidden: [3]}", **{"data.npz": "a.npz", "model.file": "m.keras"}
+    )
+    assert (own.data.name, own.data.get("npz"), own.model) == ("npz", "a.npz", Part("file", {"file": "m.keras"}))
     assert problems(text, **{"prune.target.sparsty": 1})[0].startswith("--set prune.target.sparsty: unknown parameter")
+
+
+def test_an_override_of_a_part_that_is_not_in_the_file_is_of_its_default() -> None:
+    changed = made("name: x", **{"prune.scope.skip": ["a"], "prune.target.epsilon": 0.1, "model.hidden": [3]})
+    assert changed.prune is not None
+    assert (changed.prune.scope.name, changed.prune.scope.get("skip")) == ("global", ("a",))
+    assert changed.prune.target == Part("epsilon", {"epsilon": 0.1})
+    assert changed.model.get("hidden") == (3,)
+    assert made("name: x", **{"train.optimizer.learning_rate": 0.5}).train.optimizer.get("learning_rate") == 0.5
+
+
+def test_an_override_of_what_names_a_part_keeps_the_parts_other_parameters() -> None:
+    text = "name: x\nprune: {target: {accuracy_drop: 0.01, trials: 3}}"
+    changed = made(text, **{"prune.target.accuracy_drop": 0.02}).prune
+    assert changed is not None
+    assert (changed.target.get("accuracy_drop"), changed.target.get("trials")) == (0.02, 3)
 
 
 @pytest.mark.parametrize(

@@ -92,3 +92,25 @@ def test_a_sweep_of_what_is_pruned_says_it_as_the_sentence_does():
     assert sentence(made).endswith(
         "Again for single weights by the magnitude of the weights, whole units by the L2 norm of their columns."
     )
+
+
+def test_rounds_that_are_given_are_told_and_no_share_that_is_not_used() -> None:
+    made = sentence(recipe("prune: {schedule: {name: iterative, rounds: 5, rewind: none}, target: {sparsity: 0.8}}"))
+    assert "in 5 rounds that cut equal shares of what is left, until a share of 80 % is gone; repair" in made
+    assert "20 %" not in made
+
+
+def test_where_weights_go_back_to_and_what_a_control_changes_is_told() -> None:
+    for schedule, words in (
+        ("iterative", "is gone, each round from the first weights; repair"),
+        ("{name: iterative, rewind: early}", "is gone, each round from the weights of an early step; repair"),
+        ("{name: iterative, rewind: none}", "is gone; repair"),
+        ("{name: at_init, control: shuffle}", "is gone, and as a control shuffle the mask inside each layer; repair"),
+        ("{name: at_init, control: reinitialise}", "as a control put new random weights under the last mask; repair"),
+    ):
+        assert words in sentence(recipe(f"prune: {{schedule: {schedule}, target: {{sparsity: 0.8}}}}"))
+
+
+def test_distillation_is_told() -> None:
+    made = sentence(recipe("prune: {target: {sparsity: 0.8}, repair: {name: fine_tune, epochs: 2, distillation: 0.5}}"))
+    assert made.endswith("then fine-tune for 2 epochs, taught by the dense model too.")

@@ -82,7 +82,7 @@ def test_presets_are_listed_with_family_and_target(repository: Path) -> None:
 def test_no_sessions_yet_says_how_to_begin(tmp_path: Path) -> None:
     told = ask("sessions", "--runs", tmp_path)
     assert told.exit_code == DONE
-    assert "prune-tui run" in told.output
+    assert f"Nothing was run yet in {tmp_path}. Start with: prune-tui run" in told.output
     assert json.loads(ask("sessions", "--runs", tmp_path, "--json").output) == []
 
 
@@ -149,6 +149,68 @@ def test_what_is_missing_comes_with_where_to_find_it(words: list[str], said: str
     result = ask(*words)
     assert result.exit_code == BAD_INPUT
     assert said in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("run gradual-global --set data.npz=none.npz", "none.npz: there is no such file. Give the path of a .npz file"),
+        ("run gradual-global --set data.npz=words.txt", "words.txt: this is not a .npz file"),
+        ("run gradual-global --set data.folder=folder", "folder: there are not two classes here"),
+        ("run gradual-global --set model.file=none.keras", "none.keras: there is no such file"),
+        ("run empty.yaml", "empty.yaml:1:1: this is empty; a recipe is a mapping of keys"),
+        ("sessions --runs none", "none: there is no such folder"),
+        ("measure folder", "folder: this is a folder, neither a run's nor a model"),
+        (
+            "measure m.keras --data digit",
+            "digit: there is no such .npz file or folder of images, and no data set of that",
+        ),
+        ("measure m.keras --data words.txt", "words.txt: this is neither a .npz file nor a folder of images"),
+        ("auto m.keras --data digits", "m.keras: this is not a .keras file"),
+        ("auto m.keras --data digits -o small.h5", "small.h5: a model goes into a .keras file"),
+        (
+            "shrink m.keras -o s.keras --criterion snip",
+            "the criterion snip looks at data, and none were given. Add --data",
+        ),
+        ("shrink m.keras -o words.txt/s.keras", "words.txt: this is a file, not a folder"),
+        ("shrink m.keras -o folder.keras --force", "folder.keras: there is a folder of that name already"),
+        ("unpack folder", "folder: this is a folder, not a packed file"),
+        ("unpack m.keras", "m.keras: this is no packed model"),
+    ],
+)
+def test_a_wrong_file_is_told_with_its_name_before_anything_is_begun(
+    words: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PRUNE_TUI_RUNS", str(tmp_path / "runs"))
+    Path("words.txt").write_text("just words")
+    Path("m.keras").write_text("just words")
+    Path("empty.yaml").touch()
+    Path("folder").mkdir()
+    Path("folder.keras").mkdir()
+    result = ask(*words.split())
+    assert result.exit_code == BAD_INPUT
+    assert told in result.stderr
+    assert not Path("runs").exists()
+
+
+def test_the_newest_sessions_are_listed_and_how_many_more_there_are(tmp_path: Path) -> None:
+    for number in range(45):
+        folder = tmp_path / f"2026-01-01T00-00-{number:02}-r"
+        folder.mkdir()
+        Session(run=folder.name, created=float(number + 1), state="done", recipe={"name": "r"}).save(
+            folder / "session.yaml"
+        )
+    told = ask("sessions", "--runs", tmp_path).output
+    assert "00-44-r" in told
+    assert "00-04-r" not in told
+    assert told.splitlines()[-1] == "5 earlier ones are not shown: -n 45 shows all"
+    some = ask("sessions", "--runs", tmp_path, "-n", "2").output
+    assert "00-43-r" in some
+    assert "00-42-r" not in some
+    assert "43 earlier ones" in some
+    assert len(json.loads(ask("sessions", "--runs", tmp_path, "--json").output)) == 45
+    assert "not shown" not in ask("sessions", "--runs", tmp_path, "-n", "45").output
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(folder: Path) -> None:
@@ -333,6 +395,13 @@ def test_nothing_that_is_there_is_written_over_unasked(folder: Path, tmp_path: P
     assert (
         "there is no export format named 'onx'" in ask("export", folder, "--format", "packed", "--format", "onx").output
     )
+
+
+def test_help_names_every_export_format() -> None:
+    from engine.exporting import formats
+    from tui.cli import FORMATS
+
+    assert set(FORMATS.split(", ")) == set(formats.FORMATS)
 
 
 def test_a_model_that_answers_no_number_is_measured_in_words(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import catalog
-from engine.recipe import Part, Prune, Recipe
+from engine.recipe import Part, Prune, Recipe, load_recipe
 from engine.recipe_values import Wrong
 from tui import form
 
@@ -75,8 +75,35 @@ def test_what_is_typed(values):
     wrong = form.read(field(values, "prune.target.sparsity"), "1.5")
     assert isinstance(wrong, Wrong)
     assert wrong.message == "must be between 0 and 1, got 1.5"
+    for said in ("90%", "90 %", ".9"):
+        assert form.read(field(values, "prune.target.sparsity"), said) == 0.9
+    broken = form.read(field(values, "model.hidden"), "[300")
+    assert isinstance(broken, Wrong)
+    assert broken.message.startswith("this is not YAML: ")
     assert isinstance(form.read(field(values, "train.epochs"), "many"), Wrong)
     assert isinstance(form.read(field(values, "train.epochs"), ""), Wrong)
+
+
+def test_what_stands_in_a_field_can_be_taken_as_it_is():
+    for preset in ("gradual-global", "sensitivity", "l2-units", "budget", "baseline"):
+        values = form.plain(load_recipe(preset))
+        values = form.put(values, field(values, "prune.scope.per_layer"), {"dense*": 0.5, "out": 0.25})
+        for one in form.fields(values):
+            if not one.choices and one.value is not None:
+                again = form.read(one, form.said(one.value))
+                assert again == (tuple(one.value) if isinstance(one.value, list) else one.value), one.key
+
+
+def test_a_list_can_be_emptied(values):
+    for word in ("", "none"):
+        assert form.read(field(values, "prune.scope.skip"), word) == ()
+        assert form.read(field(values, "prune.scope.per_layer"), word) == {}
+    assert isinstance(form.read(field(values, "model.hidden"), "none"), Wrong)
+
+
+def test_the_same_part_chosen_once_more_keeps_its_parameters(values):
+    changed = form.put(values, field(values, "prune.target.sparsity"), 0.95)
+    assert form.put(changed, field(changed, "prune.target"), "sparsity") == changed
 
 
 @settings(deadline=None, max_examples=25)

@@ -11,22 +11,24 @@ from engine.events import (
     Decided,
     EpochEnded,
     Finished,
+    Hello,
     MasksChanged,
     Measured,
     Message,
     Noted,
     PhaseBegan,
     Result,
+    Started,
     as_float,
 )
 from engine.events import Progress as Live
 from engine.session import Session
 
 
-async def follow(messages: AsyncIterator[Message]) -> Finished | None:
-    """Prints what happens; gives the last event."""
-    console = Console()
-    session, last, held = Session(), None, ""
+async def follow(messages: AsyncIterator[Message], *, told: int = 0) -> Finished | None:
+    """Prints what happens after event number `told`; gives the last event."""
+    console = Console(markup=False)
+    session, last, held, phase = Session(), None, "", ""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(None),
@@ -37,14 +39,19 @@ async def follow(messages: AsyncIterator[Message]) -> Finished | None:
         task = bar.add_task("starting", total=1.0)
         async for message in messages:
             session = session.apply(message)
+            if not isinstance(message, Live | Hello) and 0 < message.seq <= told:
+                continue
             line = _line(message, session)
+            phase = message.words if isinstance(message, PhaseBegan) else phase
+            if isinstance(message, MasksChanged) and message.words == phase:
+                line = ""  # the phase's own line has told it
             if held and not line.startswith(held):  # the decision for a change of masks says it again, and more
-                console.print(held, highlight=False, markup=False, soft_wrap=True)
+                console.print(held, highlight=False, soft_wrap=True)
             held = line if isinstance(message, MasksChanged) else ""
             if isinstance(message, Live):
                 _move(bar, task, message)
             elif line and not held:
-                console.print(line, highlight=False, markup=False, soft_wrap=True)
+                console.print(line, highlight=False, soft_wrap=True)
             if isinstance(message, Finished):
                 last = message
     _summary(console, session)
@@ -60,7 +67,8 @@ def _line(message: Message, session: Session) -> str:
     name = session.metric.name
     match message:
         case PhaseBegan(phase=phase, words=words, control=control):
-            return f"{phase}{' the dense control' if control else ''}{': ' + words if words else ''}"
+            doing = f"{phase}{' the dense control' if control else ''}"
+            return words if words.startswith(doing) else f"{doing}{': ' + words if words else ''}"
         case EpochEnded(control=control):
             dense = "dense " if control else ""
             return (
@@ -80,6 +88,8 @@ def _line(message: Message, session: Session) -> str:
             return "  " + ", ".join(f"{k.replace('_', ' ')} {_short(v)}" for k, v in row.items() if v is not None)
         case Measured(which="before_recovery", values=values):
             return f"  before any repair: validation {as_float(values.get('validation')):.3f}"
+        case Started(resumed_after=int()):
+            return "resumed from the last checkpoint"
         case Finished(state=state, words=words, where=where, todo=todo):
             return ": ".join(filter(None, [state, where, words])) + (f". {todo}" if todo else "")
         case _:

@@ -10,7 +10,10 @@ from typing import Any
 
 import msgspec
 
-from engine.errors import RecipeError
+from engine.errors import PruneError, RecipeError
+
+MOST = 40
+"""So many sessions are listed unless another number is asked for: to lay out thousands takes seconds."""
 
 
 def presets(*, as_json: bool) -> int:
@@ -38,11 +41,15 @@ def presets(*, as_json: bool) -> int:
     return _print(rows, ("name", "family", "target", "title"), as_json=as_json)
 
 
-def sessions(*, runs: Path | None, as_json: bool) -> int:
-    """Prints every run, newest first."""
+def sessions(*, runs: Path | None, as_json: bool, most: int | None = None) -> int:
+    """Prints runs, newest first: a screenful of a person's, or all of them as JSON."""
     from engine import folders
 
-    found = folders.listed(folders.runs_folder(runs))
+    place = folders.runs_folder(runs)
+    if runs is not None and not place.is_dir():
+        raise PruneError("there is no such folder", where=str(place), todo="Name a folder of runs with --runs DIR")
+    every = folders.listed(place)
+    found = every[: (len(every) if as_json else MOST) if most is None else most]
     rows = [
         {
             "run": Path(item.folder).name,
@@ -58,9 +65,12 @@ def sessions(*, runs: Path | None, as_json: bool) -> int:
         for item in found
     ]
     if not rows and not as_json:
-        print("Nothing was run yet. Start with: prune-tui run gradual-global")  # noqa: T201 - a command's output
+        print(f"Nothing was run yet in {place}. Start with: prune-tui run gradual-global")  # noqa: T201
         return 0
-    return _print(rows, tuple(rows[0]) if rows else (), as_json=as_json)
+    code = _print(rows, tuple(rows[0]) if rows else (), as_json=as_json)
+    if len(every) > len(found) and not as_json:
+        print(f"{len(every) - len(found):,} earlier ones are not shown: -n {len(every)} shows all")  # noqa: T201
+    return code
 
 
 def schema(*, preset: str | None, overrides: tuple[str, ...]) -> int:
@@ -104,6 +114,6 @@ def _print(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: boo
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(str(row[c]) for c in columns))
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = Console(width=None if sys.stdout.isatty() else 200, markup=False)
     console.print(table)
     return 0

@@ -7,14 +7,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from engine.catalog import entries
 from engine.errors import DataError, ModelError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-_SAVED = "Give the path of a model saved with model.save('NAME.keras')"
 _WORDS = {
     "top5": "test top-5",
     "loss": "test loss",
@@ -45,11 +46,12 @@ def shrink(
     force: bool,
 ) -> int:
     """Scores units, chooses, removes; prints what changed, layer by layer."""
-    _free(output, force=force)
-    if output.suffix != ".keras":
-        raise ModelError(f"the smaller model is a .keras file, not {output.name!r}", todo="Give -o small.keras")
+    _free_model(output, force=force)
     if interpolate and data is None:
         raise DataError("interpolation looks at inputs, and none were given", todo="Add --data")
+    if data is None and (known := entries("criterion").get(criterion)) is not None and "data" in known.needs:
+        raise DataError(f"the criterion {criterion} looks at data, and none were given", todo="Add --data")
+    _look(data)
     model = _model_file(model, runs)
     with _quiet():
         from engine.shrinking import shrunk
@@ -75,7 +77,7 @@ def shrink(
             (row.flops_before, row.flops_after),
         )
         table.add_row(row.layer, *(f"{a:,}" if a == b else f"{a:,} -> {b:,}" for a, b in pairs))
-    console = Console()
+    console = Console(markup=False)
     console.print(table)
     for words in done.report.groups:
         console.print(words, highlight=False)
@@ -106,20 +108,21 @@ def auto(
     import asyncio
 
     from engine.automatic import auto_recipe
+    from engine.folders import name_of
     from tui.commands.run import started
 
-    model = _model_file(model, runs)
-    if not model.expanduser().is_file():
-        raise ModelError("there is no such file", where=str(model), todo=_SAVED)
+    given, model = model, _model_file(model, runs)
     if output is not None:
-        _free(output, force=force)  # said now, not after the search
-    if Path(data).suffix and not Path(data).expanduser().exists():
-        raise DataError("there is no such file", where=data, todo="Give a .npz file, a folder of images, or digits")
+        _free_model(output, force=force)  # said now, not after the search
     recipe = auto_recipe(model, data, max_drop=max_drop, aim=aim, epochs=epochs)
+    if model != given:  # the file of every run bears the same name
+        run = name_of(model.parent)
+        recipe = msgspec.structs.replace(recipe, name=f"auto-{run}", title=recipe.title.replace(model.name, run, 1))
     code, folder = asyncio.run(started(lambda client: client.start_run(recipe, runs), as_json=as_json))
     if output is not None and code == 0:
         output.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / "model.keras", output)
+        click.echo(f"The model is in {output}", err=True)  # the last line of standard output names the session's file
     return code
 
 
@@ -134,6 +137,7 @@ def measure(
     as_json: bool,
 ) -> int:
     """Measures and prints."""
+    _look(data)
     model = _model_file(model, runs)
     against = None if against is None else _model_file(against, runs)
     with _quiet():
@@ -149,7 +153,7 @@ def measure(
     if as_json:
         print(msgspec.json.encode({**plain, "runtimes": more}).decode())  # noqa: T201 - a command's output
         return 0
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, markup=False)
     table = Table("", "", box=None, pad_edge=False, show_header=False)
     if plain.get("metric"):
         table.add_row(f"test {plain['metric']['name']}", _metric(plain["metric"]["value"]))
@@ -161,7 +165,8 @@ def measure(
         spread = f"{row['low']:.3f} to {row['high']:.3f}"
         table.add_row(f"milliseconds, batch {row['batch_size']}", f"{row['median']:.3f} ({spread}){speed}")
     for row in more:
-        words = row["missing"] if row.get("missing") else f"{row['latency']['median']:.3f} ms, {row['threads']} threads"
+        threads = f"{row['threads']} thread{'' if row['threads'] == 1 else 's'}"
+        words = row["missing"] if row.get("missing") else f"{row['latency']['median']:.3f} ms, {threads}"
         table.add_row(row["title"], words)
     console.print(table)
     return 0
@@ -171,10 +176,11 @@ def export(
     *, source: str, formats: tuple[str, ...], output: Path | None, data: str | None, runs: Path | None, force: bool
 ) -> int:
     """Writes each format and says what to expect of it; only what lies in a run's own exports is replaced unasked."""
+    _look(data)
     path, target = _model_file(Path(source), runs), Path(source).parent
     if path != Path(source):
         target, force = path.parent / "exports", force or output is None
-    console = Console()
+    console = Console(markup=False)
     with _quiet():
         from engine.exporting.formats import get_format
         from engine.exporting.writing import export as write
@@ -192,31 +198,49 @@ def export(
             report = write(model, place, format=name, data=pair)
             console.print(f"{report.path}   {report.bytes:,} bytes", highlight=False, soft_wrap=True)
             for note in report.notes:
-                console.print(f"  {note}", highlight=False)
+                console.print(f"  {note}", highlight=False, soft_wrap=True)
     return 0
 
 
 def unpack(*, packed: Path, output: Path | None, force: bool) -> int:
     """Loads a packed file and saves it as Keras does."""
+    todo = "Give a file that `prune-tui export --format packed` wrote"
     if not packed.is_file():
-        raise ModelError("there is no such file", where=str(packed), todo="Give a file that `export` has packed")
+        there = "this is a folder, not a packed file" if packed.is_dir() else "there is no such file"
+        raise ModelError(there, where=str(packed), todo=todo)
+    target = output or packed.with_suffix(".keras")
+    if target != packed:  # else it is most likely a .keras file that was given, which is said below
+        _free_model(target, force=force, source=packed)
+    with packed.open("rb") as file:
+        if not file.read(8).startswith(b"\x89PRUNE"):
+            raise ModelError("this is no packed model", where=str(packed), todo=todo)
+    _free_model(target, force=force, source=packed)
     with _quiet():
         from engine.exporting.packing import load_packed
 
-        target = output or packed.with_suffix(".keras")
-        _free(target, force=force, source=packed)
         _save(load_packed(packed), target)
     print(target)  # noqa: T201 - the last line names the file, for scripts
     return 0
 
 
+def _free_model(place: Path, *, force: bool, source: Path | None = None) -> None:
+    if place.suffix != ".keras":
+        raise ModelError("a model goes into a .keras file", where=str(place), todo="Give -o NAME.keras")
+    _free(place, force=force, source=source)
+
+
 def _free(place: Path, *, force: bool, source: Path | None = None) -> None:
     if source is not None and place.resolve() == source.resolve():
         raise ModelError("that is the file it comes from", where=str(place), todo="Name another with -o")
+    if place.is_dir() and (place.suffix or not force):
+        raise ModelError("there is a folder of that name already", where=str(place), todo="Name another with -o")
     if place.exists() and not force:
         raise ModelError(
             "there is a file of that name already", where=str(place), todo="Name another with -o, or add --force"
         )
+    above = next(folder for folder in (*place.absolute().parents, Path("/")) if folder.exists())
+    if not above.is_dir():
+        raise ModelError("this is a file, not a folder", where=str(above), todo="Name another place with -o")
 
 
 def _said(value: str | float) -> str:
@@ -250,6 +274,10 @@ def _model_file(named: Path, runs: Path | None) -> Path:
     try:
         folder = folders.find(named, runs=runs)
     except UnknownName as error:
+        if named.expanduser().is_dir():
+            raise ModelError(
+                "this is a folder, neither a run's nor a model", where=str(named), todo="Give a .keras file"
+            ) from None
         hint = f"did you mean {' or '.join(error.near)}?" if error.near else "`prune-tui sessions` lists the runs"
         raise ModelError(f"there is no such file, and no run of that name ({hint})", where=str(named)) from None
     if not (folder / "model.keras").is_file():
@@ -265,9 +293,23 @@ def _load(path: Path) -> Any:
 
 def _save(model: Any, path: Path) -> None:
     temporary = path.with_name(f".{path.stem}.saving.keras")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    model.save(temporary)
-    os.replace(temporary, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        model.save(temporary)
+        os.replace(temporary, path)
+    except OSError as error:  # it names the temporary file, of which nobody has heard
+        raise ModelError(f"it cannot be written: {error.strerror or error}", where=str(path)) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _look(data: str | None) -> None:
+    """Tells what can be told of wrong data before anything is loaded."""
+    from engine import named_files
+    from engine.automatic import data_of
+
+    if data is not None:
+        named_files.look(data_of(data))
 
 
 def _dataset(data: str | None) -> Any:

@@ -34,7 +34,9 @@ def resume(*, name: str, runs: Path | None, as_json: bool, detach: bool) -> int:
     folder = folders.find(name, runs=runs)
     if _ended(folder) == "done":
         raise PruneError(f"{folder.name} is done", todo=f"`prune-tui show {folder.name}` shows it")
-    return asyncio.run(started(lambda client: client.resume_run(folder), as_json=as_json, detach=detach))[0]
+    told = Session.load(folder).seq if (folder / "session.yaml").is_file() else 0
+    going = started(lambda client: client.resume_run(folder), as_json=as_json, detach=detach, told=told)
+    return asyncio.run(going)[0]
 
 
 def attach(*, name: str, runs: Path | None, as_json: bool) -> int:
@@ -77,9 +79,12 @@ def relay(*, name: str, runs: Path | None) -> int:
 
 
 async def started(
-    start: Callable[[Client], Awaitable[Run]], *, as_json: bool, detach: bool = False
+    start: Callable[[Client], Awaitable[Run]], *, as_json: bool, detach: bool = False, told: int = 0
 ) -> tuple[int, Path]:
-    """Starts a run and follows it to its end (unless detached); gives the exit code and the run's folder."""
+    """Starts a run and follows it to its end (unless detached); gives the exit code and the run's folder.
+
+    What was told of it before, up to event number `told`, is not printed again.
+    """
     async with Client() as client:
         going = await start(client)
         if detach:
@@ -94,11 +99,11 @@ async def started(
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop_it)
         try:
-            code = await _follow(going, as_json=as_json)
+            code = await _follow(going, as_json=as_json, told=told)
         except (BrokenPipeError, SystemExit) as end:
             if unread(end):
-                told = f"`prune-tui attach {going.folder.name}` follows it, `prune-tui stop` ends it."
-                click.echo(f"Nobody reads this any more; the run goes on. {told}", err=True)
+                advice = f"`prune-tui attach {going.folder.name}` follows it, `prune-tui stop` ends it."
+                click.echo(f"Nobody reads this any more; the run goes on. {advice}", err=True)
             raise
         for task in stopping:
             with contextlib.suppress(PruneError):
@@ -106,13 +111,13 @@ async def started(
         return code, going.folder
 
 
-async def _follow(going: Run, *, as_json: bool) -> int:
+async def _follow(going: Run, *, as_json: bool, told: int = 0) -> int:
     if as_json:
         last = await _as_json(going.messages())
     else:
         from tui.commands.following import follow
 
-        last = await follow(going.messages())
+        last = await follow(going.messages(), told=told)
     path = going.folder / "session.yaml"
     print(path, flush=True)  # noqa: T201 - the last line names the session's file, for scripts
     return _CODES[last.state] if last is not None else FAILED

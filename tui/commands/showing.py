@@ -11,6 +11,10 @@ from rich.table import Table
 from engine import folders
 from engine.session import Session
 
+WIDE = 80
+MOST = 10
+"""So many classes are shown, those that lost most."""
+
 
 def show(*, name: str, runs: Path | None, as_yaml: bool) -> int:
     """Prints a session."""
@@ -23,17 +27,35 @@ def show(*, name: str, runs: Path | None, as_yaml: bool) -> int:
     from engine.yaml12 import Document
 
     session = Session.load(folder)
-    console = Console()
-    console.print(f"{session.name}   {session.state}{': ' + session.words if session.words else ''}", highlight=False)
+    console = Console(markup=False)
+    ended = ": ".join(filter(None, [session.state, session.where, session.words]))
+    console.print(
+        f"{session.name or folder.name}   {ended}{'. ' + session.todo if session.todo else ''}", highlight=False
+    )
     if session.recipe:
         console.print(sentence(recipe_from(Document(session.recipe, {}))), highlight=False)
     for warning in session.warnings:
         console.print(f"warning: {warning}", highlight=False)
-    console.print(summary(session))
-    console.print(layers(session))
+    found = summary(session)
+    if found.row_count:
+        console.print(found)
+    comparison = session.pruned.get("comparison")
+    if comparison:
+        for line in certainty(comparison):
+            console.print(line, highlight=False)
+    if session.layers:
+        console.print(layers(session))
+    if comparison and comparison.get("classes"):
+        console.print(classes(comparison["classes"]))
+        if (more := len(comparison["classes"]) - MOST) > 0:
+            console.print(f"{more:,} more classes are in the YAML (--yaml)", highlight=False)
     for title, value in session.results.items():
         if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
-            console.print(rows_table(title, value))
+            console.print(*rows_table(title, value), sep="\n", highlight=False)
+        elif title == "sensitivity" and isinstance(value, dict) and value.get("table"):
+            console.print(*sensitivity(value), sep="\n", highlight=False)
+    for file, what in session.files.items():
+        console.print(f"{folder / file}   {what}", soft_wrap=True, highlight=False)
     console.print(str(folder / "session.yaml"), soft_wrap=True, highlight=False)
     return 0
 
@@ -42,7 +64,7 @@ def report(*, names: tuple[str, ...], output: Path, title: str, runs: Path | Non
     """Writes a report of one run or many."""
     from engine.reporting import write_report
 
-    print(write_report([folders.find(name, runs=runs) for name in names], output, title=title))  # noqa: T201
+    print(write_report(list(dict.fromkeys(folders.find(name, runs=runs) for name in names)), output, title=title))  # noqa: T201
     return 0
 
 
@@ -52,25 +74,27 @@ def summary(session: Session) -> Table:
     for column in table.columns[1:]:
         column.justify = "right"
     dense, pruned = session.dense, session.pruned
-    values = (_at(dense, "metric", "value"), _at(pruned, "metric", "value"))
-    table.add_row(f"test {session.metric.name}", _number(values[0]), _number(values[1]), _change(*values))
-    values = (_at(dense, "validation"), _at(pruned, "validation"))
-    table.add_row(f"validation {session.metric.name}", _number(values[0]), _number(values[1]), _change(*values))
+    for part, path in (("test", ("metric", "value")), ("validation", ("validation",))):
+        values = (_at(dense, *path), _at(pruned, *path))
+        if values != (None, None):
+            table.add_row(f"{part} {session.metric.name}", _number(values[0]), _number(values[1]), _change(*values))
     broken = _at(session.before_recovery, "validation")
     if broken is not None:
         table.add_row("  before any repair", "", _number(broken), "")
     counts = session.counts
     target = f"of {session.target_value:.1%} asked" if session.target_value is not None else ""
-    table.add_row(f"sparsity ({session.denominator})", "", f"{session.sparsity:.1%}", target)
-    table.add_row(
-        "parameters",
-        f"{counts.parameters:,}",
-        f"{counts.parameters_kept:,}",
-        _ratio(counts.parameters, counts.parameters_kept),
-    )
+    if counts.parameters:
+        table.add_row(f"sparsity ({session.denominator})", "", f"{session.sparsity:.1%}", target)
+        table.add_row(
+            "parameters",
+            f"{counts.parameters:,}",
+            f"{counts.parameters_kept:,}",
+            _ratio(counts.parameters, counts.parameters_kept),
+        )
     for label, key in (("bytes raw", "bytes_raw"), ("bytes packed", "bytes_compressed")):
         values = (_at(dense, "counts", key), _at(pruned, "counts", key))
-        table.add_row(label, _whole(values[0]), _whole(values[1]), _ratio(*values))
+        if values != (None, None):
+            table.add_row(label, _whole(values[0]), _whole(values[1]), _ratio(*values))
     before = {r["batch_size"]: r for r in _at(dense, "latency") or _at(pruned, "reference", "latency") or ()}
     for row in _at(pruned, "latency") or ():
         first = before.get(row["batch_size"])
@@ -79,6 +103,37 @@ def summary(session: Session) -> Table:
             f"{first['median']:.3f}" if first else "",
             f"{row['median']:.3f}",
             _speed(row),
+        )
+    return table
+
+
+def certainty(comparison: dict[str, Any]) -> list[str]:
+    """How sure the change of accuracy is, and how often both models answer the same."""
+    out = []
+    seen = comparison.get("accuracy") or {}
+    low, high, samples = (seen.get(key) for key in ("low", "high", "samples"))
+    if all(isinstance(value, int | float) for value in (low, high, samples)):
+        out.append(f"the change is between {low:+.4f} and {high:+.4f}, with 95 % confidence ({samples:,} test inputs)")
+    agreement = comparison.get("agreement")
+    if isinstance(agreement, int | float):
+        out.append(
+            f"both models answer the same for {agreement:.1%} of them" if out else f"same answers: {agreement:.1%}"
+        )
+    return out
+
+
+def classes(rows: list[dict[str, Any]]) -> Table:
+    """Which classes paid: how many of each are recognised, the ones that lost most first."""
+    table = Table("class", "dense", "pruned", "change", "95 % confidence", "inputs", box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    found = [(row.get("label"), row.get("recall") or {}) for row in rows]
+    found = [(label, r) for label, r in found if isinstance(r.get("difference"), int | float)]
+    for label, r in sorted(found, key=lambda item: item[1]["difference"])[:MOST]:
+        low, high = (f"{r[k]:+.3f}" if isinstance(r.get(k), int | float) else "" for k in ("low", "high"))
+        before, after = (_number(r.get(k)) for k in ("before", "after"))
+        table.add_row(
+            str(label), before, after, f"{r['difference']:+.4f}", f"{low} to {high}", str(r.get("samples", ""))
         )
     return table
 
@@ -104,25 +159,57 @@ def layers(session: Session) -> Table:
     return table
 
 
-def rows_table(name: str, rows: list[dict[str, Any]]) -> Table:
-    """A table that a method added to the session; nested values are left to the YAML."""
-    columns = [
+def sensitivity(value: dict[str, Any]) -> tuple[str, Table]:
+    """The metric with each layer pruned alone, a column for each share that goes."""
+    steps = [f"{step:g}" for step in value.get("sparsities") or ()]
+    said = f"{value.get('metric', 'metric')} with one layer pruned alone, by the share of it that is gone"
+    table = Table("layer", *(f"{float(step):.0%}" for step in steps))
+    table.box, table.padding, table.pad_edge = None, (0, 1, 0, 0), False
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for key, row in value["table"].items():
+        cells = (row.get(step) for step in steps)
+        table.add_row(str(key), *(f"{v:.3f}" if isinstance(v, int | float) else "" for v in cells))
+    return said, table
+
+
+def rows_table(name: str, rows: list[dict[str, Any]]) -> tuple[str, Table]:
+    """The title and the table that a method added to the session; nested values are left to the YAML.
+
+    What is the same in every row stands beside the title, and a column that repeats another is left out: there are 80
+    characters.
+    """
+    names = [
         k for k in dict.fromkeys(k for row in rows for k in row) if not any(isinstance(r.get(k), dict) for r in rows)
     ]
+    values = {k: [_cell(row.get(k)) for row in rows] for k in names}
+    same = [k for k in names if len(rows) > 1 and len(set(values[k])) == 1]
+    columns: list[str] = []
+    for k in names:
+        if k not in same and not any(values[k] == values[c] for c in columns):
+            columns.append(k)
     heads = [column.replace("_", " ") for column in columns]
-    table = Table(*heads, title=name.replace("_", " "), title_justify="left", box=None, pad_edge=False)
+    title = ", ".join(
+        [name.replace("_", " "), *(f"{k.replace('_', ' ')} {values[k][0]}" for k in same if values[k][0])]
+    )
+    table = Table(*heads, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column, key in zip(table.columns, columns, strict=True):
+        column.overflow, column.min_width = "fold", max(map(len, values[key]))  # a head is folded before a value is
         if any(isinstance(row.get(key), int | float) for row in rows):
             column.justify = "right"
+    if sum(max(len(head), *map(len, values[key])) + 2 for head, key in zip(heads, columns, strict=True)) > WIDE:
+        table.padding = (0, 1, 0, 0)
     for row in rows:
         table.add_row(*map(_cell, map(row.get, columns)))
-    return table
+    return title, table
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

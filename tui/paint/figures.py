@@ -13,7 +13,7 @@ from tui.paint.marks import tall
 
 _DECIDES = {  # who says how far, where no sparsity was asked for
     "pq_index": "the PQ Index decides",
-    "column_norm": "column norms decide",
+    "column_norm": "the norms decide",
     "accuracy_drop": "accuracy decides",
     "epsilon": "the error decides",
     "flops": "until the FLOPs fit",

@@ -29,9 +29,27 @@ def state_word(live: LiveRun) -> str:
 
 def share(live: LiveRun) -> float:
     """How much of the whole run is done, between 0 and 1."""
-    session = live.session
-    if session.state == "done":
+    if live.session.state == "done":
         return 1.0
+    done, planned = _epochs(live)
+    progress = live.session.progress
+    told = n.known(progress.share) if progress is not None else None
+    return min(0.99, done / planned) if planned else min(0.99, told or 0.0)
+
+
+def seconds_left(live: LiveRun) -> float | None:
+    """What is left of the whole run, at the pace of the present phase; of the phase alone where no plan is known."""
+    progress = live.session.progress
+    if progress is None or progress.seconds_left is None:
+        return None
+    done, planned = _epochs(live)
+    of_phase = progress.epochs - (progress.epoch - 1) - (progress.step / progress.steps if progress.steps else 0.0)
+    return progress.seconds_left * (max(1.0, (planned - done) / of_phase) if of_phase > 0 else 1.0)
+
+
+def _epochs(live: LiveRun) -> tuple[float, int]:
+    """Epochs done, with the part of the present one, and epochs planned; 0 where no plan is known."""
+    session = live.session
     # The plan does not count the dense control; one that was kept from before costs nothing.
     control = 0 if session.cached_dense else len(session.control)
     done = float(len(session.epochs) + control)
@@ -40,9 +58,7 @@ def share(live: LiveRun) -> float:
         done += progress.step / progress.steps
     if control and not session.epochs and session.state == "training":
         control = max(control, session.phase_epochs)
-    planned = max(session.planned_epochs, len(session.epochs)) + control if session.planned_epochs else 0
-    told = n.known(progress.share) if progress is not None else None
-    return min(0.99, done / planned) if planned else min(0.99, told or 0.0)
+    return done, max(session.planned_epochs, len(session.epochs)) + control if session.planned_epochs else 0
 
 
 def network(session: Session) -> str:
@@ -79,8 +95,9 @@ def heading(live: LiveRun, width: int, *, frozen: bool) -> Line:
     if live.going and progress is not None:
         if progress.epochs:
             end.append((f"  epoch {progress.epoch:>2} of {progress.epochs}", ""))
-        if progress.seconds_left is not None:
-            end.append((f"  {n.clock(progress.seconds_left)} left", "strong"))
+        seconds = seconds_left(live)
+        if seconds is not None:
+            end.append((f"  {n.clock(seconds)} left", "strong"))
     elif session.finished and session.updated > session.created:
         end.append((f"  {n.clock(session.updated - session.created)}", "quiet"))
     end.append((" ", ""))

@@ -160,7 +160,7 @@ class ConfigureScreen(Screen[None]):
         if last is None:
             return None, ""
         took = last.updated - last.created
-        if not last.epochs:  # a sweep tells points and no epochs
+        if not last.epochs or _repeats(self.recipe):  # a sweep tells points and no epochs
             return took, whence
         repairs = self.recipe.prune.repair if self.recipe.prune else ()
         epochs = self.recipe.train.epochs + sum(int(part.get("epochs", 0) or 0) for part in repairs)
@@ -346,3 +346,11 @@ class ConfigureScreen(Screen[None]):
         else:
             ask = Ask("What you changed is not saved.", stay, ("s", "save it as a preset", "save"), leave)
         self.app.push_screen(ask, answered)
+
+
+def _repeats(recipe: Recipe) -> bool:
+    """Whether it trains over and over, in rounds or trials: their number is not in the sum of the epochs."""
+    prune = recipe.prune
+    return prune is not None and (
+        prune.schedule.name in ("iterative", "dynamic") or prune.target.name in ("accuracy_drop", "pq_index")
+    )

@@ -49,7 +49,7 @@ class RunScreen(Screen[None]):
         &.-wide #live, &.-normal #live { height: auto; }
         &.-wide #layers { height: auto; max-height: 65%; }
         &.-wide #layers.-less { max-height: 35%; }
-        &.-wide #result { height: auto; max-height: 60%; }
+        &.-wide #result { height: auto; max-height: 72%; }
         &.-wide #log { min-height: 4; }
         &.-normal #layers { height: auto; max-height: 45%; }
         &.-wide .-empty, &.-normal .-empty, &.-normal .-covered { display: none; }

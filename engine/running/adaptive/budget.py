@@ -112,8 +112,8 @@ class BudgetSearch:
             self._clean()
             if self._continues(sparsity):
                 self._put_best()
-            run.begin("pruning", f"trial {len(memory['rows']) + 1}: {sparsity:.2%}")
             words = f"trial {len(memory['rows']) + 1}: {sparsity:.2%} of the {self._pieces}"
+            run.begin("pruning", words)
             run.change_masks(self._masks(sparsity), target=sparsity, words=words)
             loss, metric = run.validate()
             memory["trial"] = {

@@ -3,8 +3,9 @@
 import math
 
 import pytest
+from msgspec.structs import replace
 
-from engine.events import EpochEnded, Finished, LayerState
+from engine.events import EpochEnded, Finished, LayerState, Progress
 from engine.session import Session
 from tui.live import LiveRun
 from tui.paint import curves, figures, heading, result, tables
@@ -60,6 +61,19 @@ def test_the_progress_of_the_whole_run(told):
     live.within = True  # the ninth of 17 steps of one epoch more
     assert heading.share(live) == pytest.approx((8 + 9 / 17) / 23)
     assert heading.share(LiveRun(told())) == 1.0
+
+
+def test_the_time_left_is_that_of_the_whole_run(told):
+    live = LiveRun(told("dense"))
+    live.within = True
+    progress = Progress(phase="pruning", epoch=1, epochs=4, step=0, steps=10, seconds_left=8.0)
+    live.session = replace(live.session, planned_epochs=9, control=(), progress=progress)
+    planned = 9 - len(live.session.epochs)
+    assert heading.seconds_left(live) == pytest.approx(2.0 * planned)  # two seconds an epoch
+    live.session = replace(live.session, planned_epochs=0)
+    assert heading.seconds_left(live) == 8.0
+    live.session = replace(live.session, progress=None)
+    assert heading.seconds_left(live) is None
 
 
 def test_the_network_is_said_by_its_widths(told):

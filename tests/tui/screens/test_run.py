@@ -18,7 +18,7 @@ async def test_a_run_is_seen_as_it_goes(make_app, settle, text_of):
         for words in (
             "pruning",
             "epoch  7 of 12",
-            "0:08 left",
+            "0:12 left",  # 8 s for 5 epochs of this phase, and 3 of fine-tuning after it
             "dense .976",
             "1,850 / 19,200",
             "masks updated at step",
