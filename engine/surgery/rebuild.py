@@ -135,6 +135,10 @@ class _Maker:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a lambda is unsafe to load: it is handed over, not loaded
             config = self._edited(old, old.get_config())
+        wrapper = keras.layers.Wrapper
+        if isinstance(old, wrapper) and type(old).from_config.__func__ is wrapper.from_config.__func__:
+            del config["layer"]  # what it wraps may be used elsewhere as well, and is made once
+            return type(old)(self.operation(old.layer), **config)
         return type(old).from_config(config)
 
     def _op(self, old: Any) -> Any:
