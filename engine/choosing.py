@@ -26,6 +26,7 @@ def choose(
     granularity: str | Granularity = "weight",
     scope: str | Scope = "global",
     layouts: Mapping[str, Layout] | None = None,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
     within: Mapping[str, Array] | None = None,
     gradual: bool = False,
     **params: Any,
@@ -43,6 +44,7 @@ def choose(
         scope: `layer`, `global`, `erk`, `lamp`, `neuron`.
         layouts: how to read the kernels' axes; None takes those that come with the scores of `engine.score`. Without
             one the last axis numbers the units.
+        shapes: the kernels' shapes where scores are `(units,)`: ERK shares out by them.
         within: masks; what is False there is gone already, goes first, and never comes back.
         gradual: n:m on its way to the pattern: of what that cuts in a layer, the lowest go, up to any sparsity.
         **params: of the scope (`skip`, `per_layer`) and of the granularity (`pooling`).
@@ -72,7 +74,7 @@ def choose(
         pieces = {
             key: Pieces(
                 grain.pool(a, layouts.get(key, LAST)),
-                a.shape,
+                (shapes or {}).get(key) or a.shape,
                 layouts.get(key, LAST) if isinstance(grain, Weight) else LAST,
             )
             for key, a in arrays.items()

@@ -48,6 +48,7 @@ class Numbering:
                 "free": layer.free.tolist(),
                 "group": layer.group.tolist(),
                 "stays": layer.stays,
+                "shape": list(layer.shape),
                 "left": np.delete(self.left[key], list(gone.get(key, ()))).tolist(),
             }
             for key, layer in self.units.items()
@@ -65,4 +66,5 @@ class Numbering:
 
 
 def _layer(row: Mapping[str, Any]) -> LayerUnits:
-    return LayerUnits(row["units"], np.asarray(row["free"], bool), np.asarray(row["group"], np.int64), row["stays"])
+    free, group = np.asarray(row["free"], bool), np.asarray(row["group"], np.int64)
+    return LayerUnits(row["units"], free, group, row["stays"], tuple(row.get("shape", ())))

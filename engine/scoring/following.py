@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from engine.surgery.trace import functional
+from engine.surgery.trace import entered, functional
 
 _SIMPLE = (
     "BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "Dropout", "SpatialDropout1D",
@@ -79,7 +79,7 @@ class Following:
                 for tensor in node.outputs:
                     makers[id(tensor)] = operation
                 continue
-            for tensor, given in zip(inner.inputs, node.input_tensors, strict=False):
+            for tensor, given in zip(inner.inputs, entered(inner, node) or (), strict=False):
                 if id(given) in makers:
                     makers[id(tensor)] = makers[id(given)]
             self._walk(inner, makers)

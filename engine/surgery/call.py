@@ -190,7 +190,7 @@ class Call:
             return axis.with_const(None)
         shape = [1] * flow.rank
         shape[number] = len(axis.const)
-        dtype = str(getattr(self.op, "compute_dtype", None) or "float32")
+        dtype = str(getattr(self.op, "compute_dtype", None) or "float64")
         dtype = dtype if dtype.startswith("float") and dtype != "float16" else "float32"
         given = np.where(known, axis.const, 0.0).astype(dtype).reshape(shape)
         made = np.asarray((function or self.op)(keras.ops.convert_to_tensor(given)), np.float64)

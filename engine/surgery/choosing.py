@@ -45,14 +45,15 @@ def kept_units(
     best = {
         key: int(np.argmax(np.where(within[key], pool[key], -np.inf) if key in within else pool[key])) for key in whole
     }
-    chosen = choose(pool, sparsity, granularity="unit", scope=scope, within=within or None, **params)
+    how = {"granularity": "unit", "scope": scope, "shapes": {key: units[key].shape for key in pool}, **params}
+    chosen = choose(pool, sparsity, within=within or None, **how)
     top = 1 + 2 * max((float(np.abs(scores).max()) for scores in pool.values()), default=0.0)
     held: set[str] = set()
     while empty := {key for key in whole if not chosen[key].any()} - held:
         held |= empty
         for key in empty:
             pool[key][best[key]] = top
-        chosen = choose(pool, sparsity, granularity="unit", scope=scope, within=within or None, **params)
+        chosen = choose(pool, sparsity, within=within or None, **how)
     gone: set[int] = set()
     for key, numbers in owned.items():
         stays = np.asarray(chosen[key], bool).copy()

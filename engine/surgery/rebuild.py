@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import types
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -130,9 +132,13 @@ class _Maker:
     def _layer(self, old: Any) -> Any:
         if type(old).__name__ in _SHARED and id(old) not in self.plan.trace.edits:
             return _twin(old)
-        config = self._edited(old, old.get_config())
-        if id(old) in self.folds and "use_bias" in config:
-            config["use_bias"] = True
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a lambda is unsafe to load: it is handed over, not loaded
+            config = self._edited(old, old.get_config())
+        wrapper = keras.layers.Wrapper
+        if isinstance(old, wrapper) and type(old).from_config.__func__ is wrapper.from_config.__func__:
+            del config["layer"]  # what it wraps may be used elsewhere as well, and is made once
+            return type(old)(self.operation(old.layer), **config)
         return type(old).from_config(config)
 
     def _op(self, old: Any) -> Any:
@@ -149,6 +155,12 @@ class _Maker:
     def _edited(self, old: Any, config: dict[str, Any]) -> dict[str, Any]:
         for edit in self.plan.trace.edits.get(id(old), ()):
             edit(config, self.plan.kept)
+        if id(old) in self.folds and "use_bias" in config:
+            config["use_bias"] = True
+        if type(old).from_config.__module__.startswith("keras.") and type(old).__name__ not in _SHARED:
+            for name in config:  # a user's own function is handed over as it is: nothing may know it by its name
+                if isinstance(function := getattr(old, name, None), types.FunctionType):
+                    config[name] = function
         for attribute, entry in (("layer", "layer"), ("forward_layer", "layer"), ("backward_layer", "backward_layer")):
             inner = getattr(old, attribute, None)  # wrappers hold the config of what they wrap
             if isinstance(inner, keras.layers.Layer) and isinstance(config.get(entry), dict):
@@ -174,12 +186,12 @@ class _Maker:
         for old, new in self.made.values():
             if not isinstance(old, keras.layers.Layer) or functional(old) is not None:
                 continue
-            for part in parts(old):
+            for part, twin in zip(parts(old), parts(new), strict=True):
                 for variable in own_variables(part):
-                    self._give(variable, pairs[id(variable)], self._value(old, variable))
-            if id(old) in self.folds and old.bias is None:
-                kernel_slot = self.plan.trace.slots[id(old.kernel), len(old.kernel.shape) - 1]
-                self._give(old.kernel, new.bias, self.folds[id(old)][self.plan.kept(kernel_slot.labels)])
+                    self._give(variable, pairs[id(variable)], self._value(part, variable))
+                if id(part) in self.folds and part.bias is None:
+                    kernel_slot = self.plan.trace.slots[id(part.kernel), len(part.kernel.shape) - 1]
+                    self._give(part.kernel, twin.bias, self.folds[id(part)][self.plan.kept(kernel_slot.labels)])
 
     def _value(self, layer: Any, variable: Any) -> Any:
         if variable.dtype == "string":

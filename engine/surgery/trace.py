@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from engine.errors import ModelError
 from engine.keys import layer_keys, variable_keys
 from engine.surgery import rules
 from engine.surgery.call import Call
-from engine.surgery.flow import FIXED, Array, Axis, Flow, untracked
+from engine.surgery.flow import FIXED, Array, Axis, Flow, Shape, untracked
 
 if TYPE_CHECKING:
     import keras
@@ -175,9 +175,16 @@ class Trace:
         given = [flows[id(x)] for x in node.input_tensors]
         self.calls[id(operation)] = self.calls.get(id(operation), 0) + 1
         inner = functional(operation)
-        if inner is not None:
-            return self._nested(inner, given)
         call = Call(self, operation, node, given, flows)
+        if inner is not None:
+            entering = entered(inner, node)
+            if entering is None:
+                return call.barrier(f"{call.key} is called in a way that is not followed")
+            if isinstance(node.arguments.args[0], dict) and not isinstance(inner._inputs_struct, dict):
+                # By name: Keras sorts the keys while it infers shapes, so the smaller model is given them in order.
+                names = [x.name for x in inner.inputs]
+                self.arguments[id(node)] = lambda args, kwargs, kept: (([args[0][n] for n in names], *args[1:]), kwargs)
+            return self._nested(inner, [flows[id(x)] for x in entering])
         what = f"{type(operation).__name__} {call.key}"
         rule = rules.find(operation)
         inside = (operation, *getattr(operation, "_layers", ()))
@@ -187,9 +194,19 @@ class Trace:
             return call.barrier(f"{what} has no rule (see engine.surgery.rule)")
         try:
             made = rule(call)
+            found: list[Flow] = [made] if isinstance(made, Flow) else list(made)
         except Exception as error:  # a rule that fails must not take the whole model with it
-            return call.barrier(f"the rule for {what} failed: {error}")
-        return [made] if isinstance(made, Flow) else list(made)
+            return self._failed(call, f"the rule for {what} failed: {error}")
+        if not fitting(found, call.shapes):
+            return self._failed(call, f"the rule for {what} says of its output what does not fit its shape")
+        return found
+
+    def _failed(self, call: Call, reason: str) -> list[Flow]:
+        """A barrier after a rule that may have said half of what it had to: its own channels stay as well."""
+        for slot in self.slots.values():
+            if slot.layer == call.key:
+                self.pin(slot.labels, call.key, reason)
+        return call.barrier(reason)
 
     def _nested(self, inner: Any, given: list[Flow]) -> list[Flow]:
         for tensor, flow in zip(inner.inputs, given, strict=True):
@@ -213,10 +230,38 @@ class Trace:
             self.pin(labels, self.key(operation), reason)
 
 
+def fitting(flows: list[Flow], shapes: Sequence[Shape]) -> bool:
+    """Whether each tensor has its rank and, on every axis that is followed, a label for each index."""
+    return len(flows) == len(shapes) and all(
+        flow.rank == len(shape)
+        and all(a is None or n is None or len(a.labels) == n for a, n in zip(flow.axes, shape, strict=True))
+        for flow, shape in zip(flows, shapes, strict=True)
+    )
+
+
 def functional(model: Any) -> Any:
     """The graph of a Functional or built Sequential model, or None."""
     graph = getattr(model, "_functional", model)
     return graph if hasattr(graph, "_nodes_by_depth") else None
+
+
+def entered(inner: Any, node: Any) -> list[Any] | None:
+    """The tensors that a call hands to a nested model, in the order of its inputs; None where that is not plain.
+
+    A mapping goes to a model that was made from a list by the names of its inputs, whatever the order of the keys.
+    """
+    import keras
+
+    given = node.arguments.args[0] if node.arguments.args else None
+    if isinstance(given, dict) and not isinstance(inner._inputs_struct, dict):
+        if not all(x.name in given for x in inner.inputs):
+            return None
+        found = [given[x.name] for x in inner.inputs]
+    else:
+        found = keras.tree.flatten(given)
+    ours = {id(x) for x in found}
+    plain = len(found) == len(inner.inputs) and ours == {id(x) for x in node.input_tensors}
+    return found if plain else None
 
 
 def _input_edit(number: int, labels: Array) -> Edit:

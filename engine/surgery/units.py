@@ -29,12 +29,14 @@ class LayerUnits:
         free: bool array `(units,)`: those that can be removed.
         group: int array `(units,)`: units with equal numbers, in whichever layers, can only go together.
         stays: why the others must stay, or "".
+        shape: of the kernel that makes them, by which ERK shares out; () where none does.
     """
 
     units: int
     free: Array
     group: Array
     stays: str
+    shape: tuple[int, ...] = ()
 
 
 def layer_units(model: keras.Model) -> dict[str, LayerUnits]:
@@ -47,12 +49,16 @@ def layer_units(model: keras.Model) -> dict[str, LayerUnits]:
     """
     trace = Trace(model)
     parts = Components(trace)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for slot in trace.slots.values():
+        if slot.role == "column":
+            shapes.setdefault(slot.layer, trace.shape(slot.variable))
     found: dict[str, LayerUnits] = {}
     for key, space in trace.spaces.items():
         group = parts.of[space.labels]
         stuck = parts.pinned[group]
         why = parts.reason(int(group[np.argmax(stuck)])) if stuck.any() else ""
-        found[key] = LayerUnits(len(group), ~stuck, group, why)
+        found[key] = LayerUnits(len(group), ~stuck, group, why, shapes.get(key.removesuffix("/attention_output"), ()))
     return found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from engine.surgery.call import Call
 from engine.surgery.flow import Array, Axis, Flow
 from engine.surgery.rulebook.linear import activated, numpy
-from engine.surgery.rulebook.merging import contract
+from engine.surgery.rulebook.merging import contract, zeros
 from engine.surgery.rules import rule
 
 _NAMES = ("query", "value", "key")
@@ -62,8 +62,7 @@ def attention(call: Call) -> Flow | list[Flow]:
     for each in (query, value, key):
         call.pin_others(each, [-1], f"{call.key} attends along this axis")
     contract(call, query.axis(-1), key.axis(-1))
-    width = value.axis(-1)
-    return call.out({-1: None if width is None else width.with_const(None)})
+    return call.out({-1: zeros(value.axis(-1))})
 
 
 def _attention(call: Call, heads: Array, queries: Array) -> list[Flow]:
@@ -154,10 +153,10 @@ def einsum_dense(call: Call) -> Flow | list[Flow]:
         axes[c] = Axis(labels)
         call.space(labels, part="" if c == made[0] else c)
     fold = None
+    biased = [c for c in written if c in (layer.bias_axes or "")]
     if len(summed) == 1 and not shared and layer.bias is not None and len(layer.bias.shape) == len(made):
         weights, place = numpy(layer.kernel), kernel.index(summed[0])
-        order = [m for m in kernel if m in made]
-        if [c for c in written if c in made] == order:
+        if biased == [m for m in kernel if m in made]:  # the bias is one of units, in the kernel's order
 
             def fold(const: Array) -> Array:
                 return np.tensordot(const, weights, (0, place))
@@ -183,13 +182,12 @@ def einsum_dense(call: Call) -> Flow | list[Flow]:
         axis = flow.axes[-back]
         if axis is not None:
             call.edit(("output_shape", -back), axis.labels, _sized(-back, axis.labels))
-    if call.constants and len(made) == 1 and not shared and layer.bias is not None:
+    if call.constants and len(made) == 1 and not shared and (layer.bias is None or biased == made):
         letter = kernel.index(made[0])
         empty = (numpy(layer.kernel) == 0).all(tuple(a for a in range(len(kernel)) if a != letter))
-        if len(layer.bias.shape) == 1:
-            const = np.where(empty, numpy(layer.bias), np.nan)
-            at = written.index(made[0]) - len(written)
-            flow = flow.put(at, Axis(flow.axes[at].labels, const), dim=flow.shape[at])
+        offset = np.zeros(len(empty)) if layer.bias is None else numpy(layer.bias).reshape(-1)
+        at = written.index(made[0]) - len(written)
+        flow = flow.put(at, Axis(call.units(layer.kernel, letter), np.where(empty, offset, np.nan)), dim=flow.shape[at])
     if len(made) != 1:
         function = getattr(layer, "activation", None)
         if function is not None and getattr(function, "__name__", "") != "linear":

@@ -75,17 +75,22 @@ def same(call: Call, x: Flow) -> Flow:
     "ops.Isinf",
     "ops.Isfinite",
 )
-def pointwise(call: Call) -> Flow:
-    """One number in, one number out."""
+def pointwise(call: Call) -> Flow | list[Flow]:
+    """One number in, one number out; bounds that are arrays (`ops.clip`) would have to lose channels as well."""
+    own = () if isinstance(call.op, _K.Layer) else vars(call.op).items()
+    if any(np.ndim(value) for name, value in own if not name.startswith("_")):
+        return call.barrier(f"{call.key} holds an array of its own")
     return same(call, call.inputs[0])
 
 
 @rule(_K.Activation)
 def activation(call: Call) -> Flow | list[Flow]:
     """Elementwise, unless the function looks at other channels too (softmax)."""
-    if not elementwise(call.op.activation):
-        return softmax_like(call, [-1])
-    return same(call, call.inputs[0])
+    x = call.inputs[0]
+    if not elementwise(call.op.activation, x.rank):
+        known = getattr(call.op.activation, "__module__", "").startswith("keras.")
+        return softmax_like(call, [-1] if known else list(range(x.rank)))
+    return same(call, x)
 
 
 @rule(_K.Lambda)
@@ -97,7 +102,7 @@ def of_the_user(call: Call) -> Flow | list[Flow]:
         mask = 1
     else:
         mask = 0
-    if len(call.inputs) != 1 + mask or call.op.arguments or not elementwise(call.op.function):
+    if len(call.inputs) != 1 + mask or call.op.arguments or not elementwise(call.op.function, call.inputs[0].rank):
         return call.barrier(f"{call.key} is a Lambda that is no function of single numbers")
     return same(call, call.inputs[0])
 

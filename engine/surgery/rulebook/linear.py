@@ -66,8 +66,8 @@ def activated(call: Call, flow: Flow, number: int) -> Flow:
     function = getattr(call.op, "activation", None)
     if function is None or getattr(function, "__name__", "") == "linear":
         return flow
-    if not elementwise(function):
-        call.pin(flow.axis(number), f"{call.key}'s activation mixes its units")
-        return flow
+    if not elementwise(function, flow.rank):
+        call.trace.pin_flow(flow, call.key, f"{call.key}'s activation mixes its units")
+        return Flow(flow.shape, tuple(a and a.with_const(None) for a in flow.axes))
     number %= flow.rank
     return flow.put(number, call.evaluate(flow, number, function), dim=flow.shape[number])

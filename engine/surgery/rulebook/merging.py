@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from engine.surgery.call import Call
-from engine.surgery.flow import Array, Axis, Flow, joined
+from engine.surgery.flow import Array, Axis, Flow, joined, untracked
 from engine.surgery.rules import rule
 
 _K = keras.layers
@@ -59,7 +59,13 @@ def divide(call: Call) -> Flow:
     )
 
 
-@rule("ops.Power", "ops.Arctan2", "ops.Where", "ops.SquaredDifference", "ops.Mod", "ops.FloorDivide", "ops.Logaddexp")
+@rule("ops.Power")
+def power(call: Call) -> Flow:
+    """As Add."""
+    return merged(call, _power)
+
+
+@rule("ops.Arctan2", "ops.Where", "ops.SquaredDifference", "ops.Mod", "ops.FloorDivide", "ops.Logaddexp")
 @rule("ops.Greater", "ops.GreaterEqual", "ops.Less", "ops.LessEqual", "ops.Equal", "ops.NotEqual", "ops.LogicalAnd")
 @rule("ops.LogicalOr", "ops.LogicalXor")
 def other(call: Call) -> Flow:
@@ -77,17 +83,34 @@ def scaled_sum(call: Call) -> Flow:
 @rule(_K.Concatenate, "ops.Concatenate")
 def concatenate(call: Call) -> Flow:
     """Channels side by side, at their offsets."""
-    flows = call.inputs
+    flows = listed(call)
     at = int(call.op.axis) % flows[0].rank
     axes: list[Axis | None] = []
     for number in range(flows[0].rank):
         if number == at:
             axes.append(joined([(f.axes[at], int(f.shape[at] or 0)) for f in flows]))
-            continue
-        for f in flows[1:]:
-            call.tie(flows[0].axes[number], f.axes[number])
-        axes.append(next((a.with_const(None) for a in (f.axes[number] for f in flows) if a is not None), None))
+        else:
+            axes.append(alike(call, [f.axes[number] for f in flows]))
     return Flow(call.shapes[0], tuple(axes))
+
+
+def listed(call: Call) -> list[Flow]:
+    """The tensors of a list in the first argument, constant arrays among them included."""
+    given = call.args[0] if call.args else next(iter(call.kwargs.values()))
+    return [x if isinstance(x, Flow) else untracked(np.shape(x)) for x in given]
+
+
+def alike(call: Call, axes: Sequence[Axis | None]) -> Axis | None:
+    """The axis along which tensors lie beside each other: their channels go together, equal constants stay."""
+    for axis in axes[1:]:
+        call.tie(axes[0], axis)
+    held = [a for a in axes if a is not None]
+    if not held:
+        return None
+    known = [a.const for a in held if a.const is not None]
+    if len(known) < len(axes):
+        return held[0].with_const(None)
+    return held[0].with_const(np.where((np.stack(known) == known[0]).all(0), known[0], np.nan))
 
 
 @rule(_K.Dot)
@@ -109,13 +132,22 @@ def dot(call: Call) -> Flow | list[Flow]:
 def contract(call: Call, one: Axis | None, two: Axis | None) -> None:
     """Two axes that are multiplied and summed: what is 0 on either side leaves no trace."""
     call.tie(one, two)
-    if one is None or two is None:
-        return
-    zero = np.zeros(len(one.labels), bool)
-    for axis in (one, two):
+    if one is not None and two is not None:
+        call.sink(multiplied([one, two]), why="{key} multiplies and sums over these channels")
+
+
+def multiplied(axes: Sequence[Axis]) -> Axis:
+    """The channels of factors that lie along each other: what is 0 in one of them is 0 in the product."""
+    zero = np.zeros(len(axes[0].labels), bool)
+    for axis in axes:
         if axis.const is not None:
             zero |= axis.const == 0
-    call.sink(one.with_const(np.where(zero, 0.0, np.nan)), why="{key} multiplies and sums over these channels")
+    return axes[0].with_const(np.where(zero, 0.0, np.nan))
+
+
+def zeros(axis: Axis | None) -> Axis | None:
+    """The same channels, of which only those known to be 0 are still known."""
+    return None if axis is None else multiplied([axis])
 
 
 def merged(
@@ -131,9 +163,12 @@ def merged(
     axes: list[Axis | None] = []
     for number in range(len(shape)):
         back = number - len(shape)
-        full: list[Axis | None] = []
+        full: list[Axis | float | None] = []
         stretched = False
         for x in operands:
+            if isinstance(x, (int, float)):
+                full.append(float(x))
+                continue
             dims, held = (x.shape, x.axes) if isinstance(x, Flow) else (np.shape(x), (None,) * np.ndim(x))
             if len(dims) < -back or (dims[back] == 1 and shape[number] != 1):
                 stretched = True
@@ -147,28 +182,39 @@ def merged(
 
 def _tied(
     call: Call,
-    axes: list[Axis | None],
+    axes: list[Axis | float | None],
     constant: Callable[[Array], Array] | None,
     *,
     stretched: bool,
     zero_wins: bool,
 ) -> Axis | None:
-    held = [a for a in axes if a is not None]
+    held = [a for a in axes if isinstance(a, Axis)]
     if not held:
         return None
-    for a in axes[1:]:
-        call.tie(axes[0], a)
+    tensors = [a for a in axes if not isinstance(a, float)]
+    for a in tensors[1:]:
+        call.tie(tensors[0], a)
     if not call.constants or constant is None:
         return held[0].with_const(None)
     n = len(held[0].labels)
-    parts = np.stack([np.full(n, np.nan) if a is None or a.const is None else a.const for a in axes])
-    if stretched or len(held) < len(axes):
+    parts = np.stack([np.full(n, a) if isinstance(a, float) else _const(a, n) for a in axes])
+    if stretched or len(held) < len(tensors):
         parts = np.concatenate([parts, np.full((1, n), np.nan)])
     known = ~np.isnan(parts).any(0)
     made = np.where(known, constant(np.where(known, parts, 1.0)), np.nan)
     if zero_wins:
         made = np.where((parts == 0).any(0), 0.0, made)
     return held[0].with_const(made)
+
+
+def _const(axis: Axis | None, n: int) -> Array:
+    return np.full(n, np.nan) if axis is None or axis.const is None else axis.const
+
+
+def _power(parts: Array) -> Array:
+    with np.errstate(all="ignore"):  # what is no number is not known
+        made: Array = np.power(parts[0], parts[1])
+    return np.where(np.isfinite(made), made, np.nan)
 
 
 def _product(parts: Array) -> Array:

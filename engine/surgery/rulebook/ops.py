@@ -10,7 +10,7 @@ import numpy as np
 from engine.surgery.call import Call
 from engine.surgery.flow import Array, Axis, Flow, untracked
 from engine.surgery.rulebook.elementwise import same
-from engine.surgery.rulebook.merging import contract
+from engine.surgery.rulebook.merging import alike, contract, listed, multiplied, zeros
 from engine.surgery.rulebook.shaping import image, reshaped, transposed
 from engine.surgery.rules import rule
 
@@ -111,11 +111,13 @@ def reduction(call: Call) -> Flow:
             call.sink(axis)
         else:
             call.pin(axis, f"{call.key} mixes these channels")
-    if getattr(op, "keepdims", False):
-        return Flow(call.shapes[0], tuple(None if i in over else _plain(a) for i, a in enumerate(x.axes)))
     kind = type(op).__name__
-    exact = kind in {"Mean", "Max", "Min", "Amax", "Amin"}
-    return Flow(call.shapes[0], tuple(a if exact else _plain(a) for i, a in enumerate(x.axes) if i not in over))
+    exact = kind in {"Mean", "Max", "Min", "Amax", "Amin"} and getattr(op, "initial", None) is None
+    kept = zeros if kind == "Sum" else (lambda a: a) if exact else _plain
+    axes = [None if i in over else kept(a) for i, a in enumerate(x.axes)]
+    if not getattr(op, "keepdims", False):
+        axes = [a for i, a in enumerate(axes) if i not in over]
+    return Flow(call.shapes[0], tuple(axes))
 
 
 @rule("ops.MaxPool", "ops.AveragePool", "ops.AveragePooling")
@@ -132,17 +134,15 @@ def pad(call: Call) -> Flow:
     for at in x.labelled():
         if tuple(np.atleast_1d(width[at if len(width) == x.rank else 0])) != (0, 0):
             call.pin(x.axes[at], f"{call.key} pads this axis")
-    return Flow(call.shapes[0], tuple(_plain(a) for a in x.axes))
+    kept = _plain if getattr(call.op, "constant_values", None) else zeros
+    return Flow(call.shapes[0], tuple(kept(a) for a in x.axes))
 
 
 @rule("ops.Stack")
 def stack(call: Call) -> Flow:
     """A new axis over tensors whose channels go together."""
-    flows = call.inputs
-    for number in range(flows[0].rank):
-        for x in flows[1:]:
-            call.tie(flows[0].axes[number], x.axes[number])
-    axes = [_plain(a) for a in flows[0].axes]
+    flows = listed(call)
+    axes = [alike(call, [x.axes[number] for x in flows]) for number in range(flows[0].rank)]
     axes.insert(call.op.axis % len(call.shapes[0]), None)
     return Flow(call.shapes[0], tuple(axes))
 
@@ -165,7 +165,8 @@ def along(call: Call) -> Flow:
         call.pin(x.axes[number], f"{call.key} works along this axis")
     if len(call.shapes[0]) != x.rank:  # flattened first
         return call.out({})
-    return Flow(call.shapes[0], tuple(_plain(a) for a in x.axes))
+    kept = {"Flip": lambda a: a, "Roll": lambda a: a, "Sort": lambda a: a, "Cumsum": zeros, "Cumprod": zeros}
+    return Flow(call.shapes[0], tuple(kept.get(type(call.op).__name__, _plain)(a) for a in x.axes))
 
 
 @rule("ops.Repeat")
@@ -207,7 +208,7 @@ def split(call: Call) -> list[Flow]:
         stop = start + int(shape[at] or 0)
         part = None if axis is None else axis.take(np.arange(start, stop))
         call.keep_some(part)
-        flows.append(Flow(shape, tuple(part if i == at else _plain(a) for i, a in enumerate(x.axes))))
+        flows.append(Flow(shape, tuple(part if i == at else a for i, a in enumerate(x.axes))))
         start = stop
         if axis is not None:
             ends.append(axis.labels[:stop])
@@ -294,7 +295,7 @@ def matmul(call: Call) -> Flow | list[Flow]:
         if one.rank >= -back and two.rank >= -back:
             call.tie(pair[0], pair[1])
         axes.append(_plain(pair[0] or pair[1]))
-    return Flow(call.shapes[0], (*axes, _plain(one.axis(-2)), _plain(two.axis(-1))))
+    return Flow(call.shapes[0], (*axes, zeros(one.axis(-2)), zeros(two.axis(-1))))
 
 
 @rule("ops.Einsum")
@@ -312,8 +313,11 @@ def einsum(call: Call) -> Flow | list[Flow]:
         for axis in axes[1:]:
             call.tie(axes[0], axis)
         if c not in written and axes[0] is not None:
-            call.sink(axes[0].with_const(None))
-    return Flow(call.shapes[0], tuple(_plain(held[c][0]) for c in written))
+            call.sink(
+                multiplied([a for a in axes if a is not None]), why="{key} multiplies and sums over these channels"
+            )
+    left = {c: [a for a in held[c] if a is not None] for c in written}
+    return Flow(call.shapes[0], tuple(multiplied(left[c]) if left[c] else None for c in written))
 
 
 @rule("ops.DotProductAttention")
@@ -325,8 +329,9 @@ def dot_product_attention(call: Call) -> Flow:
     for x in (key, value):
         call.tie(query.axes[2], x.axes[2])
     contract(call, query.axes[3], key.axes[3])
-    if call.op.scale is None:
+    scale = call.args[5] if len(call.args) > 5 else call.kwargs.get("scale", getattr(call.op, "scale", None))
+    if scale is None:
         call.pin(query.axes[3], f"{call.key} scales by this width")
     for x in (query, key, value):
         call.pin(x.axes[1], f"{call.key} attends along this axis")
-    return call.out({2: _plain(query.axes[2]), 3: _plain(value.axes[3])})
+    return call.out({2: zeros(value.axes[2]), 3: zeros(value.axes[3])})

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import keras
 import numpy as np
 
+import engine
 from engine.surgery.choosing import kept_units
-from engine.surgery.units import LayerUnits
+from engine.surgery.units import LayerUnits, layer_units
 
 
 def layers(*sizes):
@@ -46,3 +48,18 @@ def test_a_pattern_that_names_the_output_too_still_spares_the_others():
     assert all(k.all() for k in kept_units(given, values, 0.5, params={"skip": ["l*"]}).values())
     kept = kept_units(given, values, 0.5, params={"skip": ["l2"]})
     assert [int(k.sum()) for k in kept.values()] == [3, 3, 3]
+
+
+def test_erk_shares_out_units_by_the_shapes_of_their_kernels():
+    model = keras.Sequential([keras.Input((40,)), *(keras.layers.Dense(n, name=f"d{n}") for n in (30, 10, 20, 2))])
+    units = layer_units(model)
+    kept = kept_units(units, {k: np.arange(u.units) for k, u in units.items()}, 0.5, scope="erk")
+    # eps * (in + out) / (in * out) * out units, eps for 30 of 60: 70/40, 40/30 and 30/10 units of eps; 10 at most
+    weights = np.array([70 / 40, 40 / 30, 30 / 10])
+    free = 30 * weights / weights.sum()
+    assert free.round(2).tolist() == [8.63, 6.58, 14.79]
+    assert [int(kept[f"d{n}"].sum()) for n in (30, 10, 20)] == [9, 6, 15]
+    direct = engine.choose(
+        {k: np.ones(u.shape) for k, u in units.items() if k != "d2"}, 0.5, granularity="unit", scope="erk"
+    )
+    assert {k: int(m.all(0).sum()) for k, m in direct.items()} == {k: int(kept[k].sum()) for k in direct}

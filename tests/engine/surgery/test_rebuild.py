@@ -8,7 +8,7 @@ import pytest
 
 import engine
 from engine.errors import ModelError
-from engine.surgery import rule
+from engine.surgery import remove, rule, shrink
 
 L = keras.layers
 X = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
@@ -141,3 +141,19 @@ def test_adapted_normalization_works_on():
     keep = [1, 3, 4, 5]
     z = inner(X @ a[0] + a[1]).numpy()[:, keep] @ o[0][keep] + o[1]
     assert np.allclose(small(X), z, atol=1e-5)
+
+
+def test_a_layer_inside_a_wrapper_and_beside_it_stays_one(reference):
+    shared = keras.layers.Dense(5, name="shared")
+    i = keras.Input((3, 4))
+    one, two = (keras.layers.Dense(6, activation="sigmoid", name=n)(i) for n in ("one", "two"))
+    y = keras.layers.Concatenate()([keras.layers.TimeDistributed(shared)(one), shared(two)])
+    model = reference.randomize(keras.Model(i, keras.layers.Dense(2)(y)))
+    x = np.random.default_rng(0).normal(size=(4, 3, 4)).astype("float32")
+    for name in ("one", "two"):
+        kernel, bias = model.get_layer(name).get_weights()
+        model.get_layer(name).set_weights([kernel * [0, 1, 1, 0, 1, 1], bias * [0, 1, 1, 0, 1, 1]])
+    same = remove(model, {"one": []}).model
+    assert reference.difference([same(x)], [model(x)]) < 1e-6
+    assert len(same.weights) == len(model.weights)
+    assert reference.difference([shrink(model)(x)], [model(x)]) < 1e-5
