@@ -56,6 +56,8 @@ def check_param(param: Param, value: Any) -> Any:
         "bool": isinstance(value, bool),
         "str": isinstance(value, str),
     }[param.type]
+    if value is None and param.doc and param.required:
+        return Wrong(f"write a value: {param.doc}")
     if not good:
         return Wrong(f"expected {_WORDS[param.type]}, got {said(value)}")
     if param.type in ("int", "float"):

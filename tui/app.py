@@ -21,7 +21,7 @@ from engine.errors import PruneError
 from engine.recipe import Recipe
 from engine.session import Session
 from tui import config, keys, shelf, theme
-from tui.desk import Desk
+from tui.desk import Desk, refusal
 from tui.feed import EngineFactory
 from tui.live import LiveRun
 from tui.screens.presets import PresetsScreen
@@ -154,7 +154,10 @@ class PruneApp(App[int]):
 
     def start_run(self, recipe: Recipe) -> None:
         """Starts a run and shows it; the start itself happens beside the screen."""
-        self._show(self.desk.start(recipe))
+        if words := refusal(recipe):
+            self.say(words, error=True)
+        else:
+            self._show(self.desk.start(recipe))
 
     def open_run(self, folder: Path) -> None:
         """Shows a run that is there: follows it, or replays it."""
@@ -182,6 +185,9 @@ class PruneApp(App[int]):
 
     def enqueue(self, recipe: Recipe) -> None:
         """Runs a recipe when what is going has ended."""
+        if words := refusal(recipe):
+            self.say(words, error=True)
+            return
         self.desk.queue.append(recipe)
         self.say(f"{recipe.name} waits; {len(self.desk.queue)} in the queue")
 

@@ -126,5 +126,18 @@ class Desk:
             live.follow()
         except PruneError as error:
             live.fail(error)
+        except OSError as error:  # a full disk
+            live.fail(PruneError(f"the run cannot be started: {error.strerror or error}", where=error.filename or ""))
         finally:
             live.starting = False
+
+
+def refusal(recipe: Recipe) -> str:
+    """Why a recipe cannot be started: a file that it names is not there, or is something else; "" where it can."""
+    from engine.named_files import check
+
+    try:
+        check(recipe)
+    except PruneError as error:
+        return f"It cannot run: {error}"
+    return ""

@@ -194,6 +194,14 @@ def test_a_wrong_file_is_told_with_its_name_before_anything_is_begun(
     assert not Path("runs").exists()
 
 
+def test_where_one_may_not_write_is_told_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    for words in (["auto", "m.keras", "--data", "digits"], ["shrink", "m.keras"]):
+        result = ask(*words, "-o", tmp_path / "s.keras")
+        assert result.exit_code == BAD_INPUT
+        assert f"{tmp_path}: you may not write there" in result.stderr
+
+
 def test_the_newest_sessions_are_listed_and_how_many_more_there_are(tmp_path: Path) -> None:
     for number in range(45):
         folder = tmp_path / f"2026-01-01T00-00-{number:02}-r"

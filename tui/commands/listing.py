@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ import msgspec
 from engine.errors import PruneError, RecipeError
 
 MOST = 40
-"""So many sessions are listed unless another number is asked for: to lay out thousands takes seconds."""
+"""So many sessions are listed unless another number is asked for: what one looks for is mostly among them."""
 
 
 def presets(*, as_json: bool) -> int:
@@ -108,12 +109,10 @@ def _print(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: boo
     if as_json:
         print(json.dumps(rows, indent=1))  # noqa: T201 - a command's output
         return 0
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(str(row[c]) for c in columns))
-    console = Console(width=None if sys.stdout.isatty() else 200, markup=False)
-    console.print(table)
+    widths = {c: max(len(c), *(len(str(row[c])) for row in rows)) for c in columns}
+    wide = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
+    if "started" in columns and sum(widths.values()) + 2 * (len(columns) - 1) > wide:
+        columns = tuple(c for c in columns if c != "started")  # a run's name begins with it, and must not be cut
+    for row in ({c: c for c in columns}, *rows):
+        print("  ".join(f"{row[c]!s:<{widths[c]}}" for c in columns).rstrip())  # noqa: T201 - a command's output
     return 0

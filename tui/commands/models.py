@@ -120,8 +120,12 @@ def auto(
         recipe = msgspec.structs.replace(recipe, name=f"auto-{run}", title=recipe.title.replace(model.name, run, 1))
     code, folder = asyncio.run(started(lambda client: client.start_run(recipe, runs), as_json=as_json))
     if output is not None and code == 0:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / "model.keras", output)
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / "model.keras", output)
+        except OSError as error:
+            words = f"it cannot be written: {error.strerror or error}"
+            raise ModelError(words, where=str(output), todo=f"The model is in {folder / 'model.keras'}") from None
         click.echo(f"The model is in {output}", err=True)  # the last line of standard output names the session's file
     return code
 
@@ -241,6 +245,8 @@ def _free(place: Path, *, force: bool, source: Path | None = None) -> None:
     above = next(folder for folder in (*place.absolute().parents, Path("/")) if folder.exists())
     if not above.is_dir():
         raise ModelError("this is a file, not a folder", where=str(above), todo="Name another place with -o")
+    if not os.access(above, os.W_OK):
+        raise ModelError("you may not write there", where=str(above), todo="Name another place with -o")
 
 
 def _said(value: str | float) -> str:

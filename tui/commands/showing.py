@@ -173,11 +173,11 @@ def sensitivity(value: dict[str, Any]) -> tuple[str, Table]:
     return said, table
 
 
-def rows_table(name: str, rows: list[dict[str, Any]]) -> tuple[str, Table]:
-    """The title and the table that a method added to the session; nested values are left to the YAML.
+def rows_table(name: str, rows: list[dict[str, Any]]) -> list[str | Table]:
+    """The title and the tables that a method added to the session; nested values are left to the YAML.
 
-    What is the same in every row stands beside the title, and a column that repeats another is left out: there are 80
-    characters.
+    What is the same in every row stands beside the title, a column that repeats another is left out, and what is wider
+    than 80 characters goes on in a table below, which begins with the columns that tell the rows apart.
     """
     names = [
         k for k in dict.fromkeys(k for row in rows for k in row) if not any(isinstance(r.get(k), dict) for r in rows)
@@ -188,20 +188,29 @@ def rows_table(name: str, rows: list[dict[str, Any]]) -> tuple[str, Table]:
     for k in names:
         if k not in same and not any(values[k] == values[c] for c in columns):
             columns.append(k)
-    heads = [column.replace("_", " ") for column in columns]
-    title = ", ".join(
-        [name.replace("_", " "), *(f"{k.replace('_', ' ')} {values[k][0]}" for k in same if values[k][0])]
-    )
-    table = Table(*heads, box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column, key in zip(table.columns, columns, strict=True):
-        column.overflow, column.min_width = "fold", max(map(len, values[key]))  # a head is folded before a value is
-        if any(isinstance(row.get(key), int | float) for row in rows):
-            column.justify = "right"
-    if sum(max(len(head), *map(len, values[key])) + 2 for head, key in zip(heads, columns, strict=True)) > WIDE:
-        table.padding = (0, 1, 0, 0)
+    heads = {k: k.replace("_", " ") for k in names}
+    told = (f"{heads[k]} {values[k][0]}" for k in same if values[k][0])
+    before = names[: names.index("sparsity")] if "sparsity" in names else names[:1]  # of a sweep: its axes
+    first = [k for k in columns if k in before] or columns[:1]
+    widths = {k: max(map(len, [*heads[k].split(), *values[k]])) for k in columns}
+    chunks = [list(first)]
+    for k in (k for k in columns if k not in first):
+        if len(chunks[-1]) > len(first) and sum(widths[c] + 2 for c in (*chunks[-1], k)) - 2 > WIDE:
+            chunks.append(list(first))
+        chunks[-1].append(k)
+    return [", ".join([name.replace("_", " "), *told]), *(_table(chunk, heads, widths, rows) for chunk in chunks)]
+
+
+def _table(columns: list[str], heads: dict[str, str], widths: dict[str, int], rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for key in columns:
+        number = any(isinstance(row.get(key), int | float) for row in rows)
+        table.add_column(
+            heads[key], min_width=widths[key], max_width=widths[key], justify="right" if number else "left"
+        )
     for row in rows:
         table.add_row(*map(_cell, map(row.get, columns)))
-    return title, table
+    return table
 
 
 def _cell(value: Any) -> str:

@@ -24,6 +24,7 @@ from engine.recipe_values import Wrong
 from engine.sentence import sentence
 from engine.yaml12 import dump
 from tui import form, history, keys
+from tui.desk import refusal
 from tui.paint import numbers as n
 from tui.paint import page
 from tui.paint.lines import Line, cut, left, length, line, wrap
@@ -223,6 +224,9 @@ class ConfigureScreen(Screen[None]):
         """Runs it as it stands."""
         if self.recipe is None:
             self.app.say(f"It cannot run: {self.problems[0]}", error=True)
+            return
+        if words := refusal(self.recipe):
+            self.app.say(words, error=True)  # and the form stays: what was typed is not lost
             return
         self.app.pop_screen()
         self.app.start_run(self.recipe)

@@ -258,7 +258,7 @@ class SessionsScreen(Screen[None]):
 
         ask = Ask(
             f"Export {history.name(run)} as", ("y", "YAML, all of it", "yaml"), ("c", "CSV, one row an epoch", "csv"),
-            ("p", "a Python script that repeats it with the library", "python"), *FORMATS, ("n", "nothing", ""),
+            ("p", "a Python script that repeats it", "python"), *FORMATS, ("n", "nothing", ""),
         )  # fmt: skip
         self.app.push_screen(ask, answered)
 

@@ -38,6 +38,27 @@ async def test_a_value_is_checked_as_it_is_typed(make_app, settle, text_of):
         assert app.screen.recipe.train.epochs == 20
 
 
+async def test_a_file_that_is_not_there_is_told_and_the_form_stays(make_app, settle, text_of):
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await _open(app, pilot, settle)
+        form = app.screen.query_one("#form")
+        form.choose("data")
+        await pilot.press("enter", *["down"] * 5, "enter")
+        await settle(pilot, lambda: "data.npz" in app.screen.fields)
+        assert "write a value: path of the .npz file" in " ".join(text_of(app).split())
+        form.choose("data.npz")
+        await pilot.press("enter", *["backspace"] * 4, *"none.npz", "enter")
+        await settle(pilot, lambda: app.screen.recipe is not None)
+        await pilot.press("ctrl+r")
+        await pilot.pause()
+        [told] = [note.message for note in app._notifications]
+        assert told.startswith("It cannot run: none.npz: there is no such file")
+        assert app.screen.scope == "configure"
+        assert app.screen.recipe.data.get("npz") == "none.npz"
+        assert not app.fake.started
+
+
 async def test_a_part_is_chosen_from_a_list(make_app, settle, text_of):
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
