@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 import engine.presets
 from engine.errors import RunnerError
@@ -17,9 +18,24 @@ from engine.events import Message
 from engine.recipe import Recipe
 from tui import config
 from tui.app import PruneApp
+from tui.cli import main
 from tui.feed import Replay
 
 HERE = Path(__file__).parent
+TINY = """
+name: tiny
+data: {name: digits, limit: 128}
+model: {name: mlp, hidden: [12, 8]}
+train: {epochs: 2, batch_size: 32, optimizer: {name: adam, learning_rate: 0.01}}
+prune:
+  criterion: l2_norm
+  granularity: unit
+  scope: layer
+  schedule: one_shot
+  target: {sparsity: 0.5}
+  repair: {name: fine_tune, epochs: 1}
+measure: {latency: null}
+"""
 GOING = ("compiling", "dense", "pruning")
 
 
@@ -163,3 +179,22 @@ def kept(tmp_path: Path, story: Callable[..., list[Message]]) -> Callable[..., P
         return runs
 
     return keep
+
+
+@pytest.fixture(scope="session")
+def ask() -> Callable[..., Result]:
+    """The command in this process; whatever it raises but SystemExit is a failure of the test."""
+
+    def asked(*words: object) -> Result:
+        result = CliRunner().invoke(main, [str(word) for word in words])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return asked
+
+
+@pytest.fixture(scope="session")
+def tiny() -> str:
+    """A recipe that runs in seconds."""
+    return TINY
