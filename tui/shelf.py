@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from engine.keeping import Summary
 
 OWN = "Your own"
+SHARES = {"accuracy_drop": "drop ", "sparsity": "", "flops": "flops ", "size": "size ", "latency": "latency "}
+"""How a target that is a share is told: `90 %`, `flops 25 %`."""
 
 
 @dataclass
@@ -90,12 +92,10 @@ class Preset:
             return grain
         if isinstance(self.plain.get("sweep"), Mapping):
             return "sweep"
-        drop = target.get("accuracy_drop") if isinstance(target, Mapping) else None
-        if isinstance(drop, int | float) and not isinstance(drop, bool):
-            return f"drop {100 * drop:.4g} %"
-        sparsity = target.get("sparsity") if isinstance(target, Mapping) else None
-        if isinstance(sparsity, int | float) and not isinstance(sparsity, bool):
-            return f"{100 * sparsity:.4g} %"
+        for name, word in SHARES.items():
+            share = target.get(name) if isinstance(target, Mapping) else None
+            if isinstance(share, int | float) and not isinstance(share, bool):
+                return f"{word}{100 * share:.4g} %"
         return "80 %" if target is None or target == "sparsity" else "auto"
 
     def matches(self, words: str) -> bool:
