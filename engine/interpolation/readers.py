@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import keras
 
 Array = np.ndarray[Any, Any]
+_RECURRENT = ("LSTM", "GRU", "SimpleRNN")
 _CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D", "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
 
 
@@ -137,9 +138,13 @@ def _coupled(
 
 def _reader(slot: Slot, layers: dict[str, keras.Layer]) -> Reader | None:
     layer: Any = layers.get(slot.layer)
-    if layer is None or slot.variable is None or not any(v is slot.variable for v in own_variables(layer)):
+    if layer is None or slot.variable is None:
         return None
     kind = next((c.__name__ for c in type(layer).__mro__ if c.__module__.startswith("keras.")), "")
+    if kind in _RECURRENT and slot.variable is layer.cell.kernel:  # every gate is linear in what comes in at a step
+        return Reader(slot.layer, layer, slot.variable, slot.axis, -1, slot.labels)
+    if not any(v is slot.variable for v in own_variables(layer)):
+        return None
     if slot.variable is not getattr(layer, "_kernel", getattr(layer, "kernel", None)):
         return None
     if kind == "Dense":

@@ -62,8 +62,7 @@ def _made(plan: Plan, folds: dict[int, Array], scope: Any) -> tuple[_Maker, kera
     maker = _Maker(plan, folds)
     with scope:
         model = maker.model(plan.trace.model)
-        pairs = dict(maker.pair())
-        maker.fill(pairs)
+        pairs = maker.fill()
     return maker, model, pairs
 
 
@@ -168,8 +167,8 @@ class _Maker:
                 self._edited(inner, config[entry]["config"])
         return config
 
-    def pair(self) -> Iterator[tuple[int, Any]]:
-        """Old and new variables, matched by the place that they have in their layer."""
+    def pair(self) -> Iterator[tuple[Any, Any, list[tuple[Any, Any]]]]:
+        """Old and new layers and parts of layers, and their variables, matched by the place that they have there."""
         for old, new in self.made.values():
             if not isinstance(old, keras.layers.Layer) or functional(old) is not None:
                 continue
@@ -177,21 +176,23 @@ class _Maker:
                 by_name = {v.name: v for v in own_variables(after)}
                 olds, news = own_variables(before), own_variables(after)
                 if len(by_name) == len(news) and all(v.name in by_name for v in olds):
-                    yield from ((id(v), by_name[v.name]) for v in olds)
-                else:
-                    yield from ((id(v), w) for v, w in zip(olds, news, strict=True))
+                    news = [by_name[v.name] for v in olds]
+                yield before, after, list(zip(olds, news, strict=True))
 
-    def fill(self, pairs: dict[int, Any]) -> None:
-        """Hands every new variable its value; it takes it when the scope ends."""
-        for old, new in self.made.values():
-            if not isinstance(old, keras.layers.Layer) or functional(old) is not None:
-                continue
-            for part, twin in zip(parts(old), parts(new), strict=True):
-                for variable in own_variables(part):
-                    self._give(variable, pairs[id(variable)], self._value(part, variable))
-                if id(part) in self.folds and part.bias is None:
-                    kernel_slot = self.plan.trace.slots[id(part.kernel), len(part.kernel.shape) - 1]
-                    self._give(part.kernel, twin.bias, self.folds[id(part)][self.plan.kept(kernel_slot.labels)])
+    def fill(self) -> dict[int, Any]:
+        """Hands every new variable its value, which it takes when the scope ends; the new one for each old one's id.
+
+        A part that two layers share (a cell) is made once for each of them: all of its copies get the values.
+        """
+        pairs: dict[int, Any] = {}
+        for part, twin, variables in self.pair():
+            for variable, new in variables:
+                pairs[id(variable)] = new
+                self._give(variable, new, self._value(part, variable))
+            if id(part) in self.folds and part.bias is None:
+                kernel_slot = self.plan.trace.slots[id(part.kernel), len(part.kernel.shape) - 1]
+                self._give(part.kernel, twin.bias, self.folds[id(part)][self.plan.kept(kernel_slot.labels)])
+        return pairs
 
     def _value(self, layer: Any, variable: Any) -> Any:
         if variable.dtype == "string":

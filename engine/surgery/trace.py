@@ -180,7 +180,10 @@ class Trace:
             entering = entered(inner, node)
             if entering is None:
                 return call.barrier(f"{call.key} is called in a way that is not followed")
-            if isinstance(node.arguments.args[0], dict) and not isinstance(inner._inputs_struct, dict):
+            for other in node.input_tensors:
+                if not any(other is x for x in entering):
+                    self.pin_flow(flows[id(other)], call.key, "it masks steps")
+            if node.arguments.args and isinstance(node.arguments.args[0], dict) and not _by_name(inner):
                 # By name: Keras sorts the keys while it infers shapes, so the smaller model is given them in order.
                 names = [x.name for x in inner.inputs]
                 self.arguments[id(node)] = lambda args, kwargs, kept: (([args[0][n] for n in names], *args[1:]), kwargs)
@@ -252,16 +255,20 @@ def entered(inner: Any, node: Any) -> list[Any] | None:
     """
     import keras
 
-    given = node.arguments.args[0] if node.arguments.args else None
-    if isinstance(given, dict) and not isinstance(inner._inputs_struct, dict):
+    given = node.arguments.args[0] if node.arguments.args else node.arguments.kwargs.get("inputs")
+    if isinstance(given, dict) and not _by_name(inner):
         if not all(x.name in given for x in inner.inputs):
             return None
         found = [given[x.name] for x in inner.inputs]
     else:
         found = keras.tree.flatten(given)
-    ours = {id(x) for x in found}
-    plain = len(found) == len(inner.inputs) and ours == {id(x) for x in node.input_tensors}
+    plain = len(found) == len(inner.inputs) and {id(x) for x in found} <= {id(x) for x in node.input_tensors}
     return found if plain else None
+
+
+def _by_name(inner: Any) -> bool:
+    """Whether a model was made from a mapping of inputs."""
+    return isinstance(inner._inputs_struct, dict)
 
 
 def _input_edit(number: int, labels: Array) -> Edit:

@@ -242,6 +242,19 @@ def test_what_is_not_linear_stays_and_is_said():
     assert "norm" in compress(model, x, epsilon=0.9).skipped["wide"]
 
 
+@pytest.mark.parametrize("kind", [layers.LSTM, layers.GRU, layers.SimpleRNN])
+def test_recurrent_layers_take_up_the_mixture(kind):
+    i = keras.Input((5, 4))
+    y = kind(6, name="reader")(layers.Dense(8, activation="relu", name="wide")(i))
+    model = shaken(keras.Model(i, layers.Dense(2, name="out")(y)))
+    doubled(model, "wide", 1, 4)
+    x, held_out = (RNG.normal(size=(n, 5, 4)).astype(np.float32) for n in (40, 10))
+    made = compress(model, x, keep={"wide": [0, 1, 2, 3, 5, 6, 7]})
+    assert made.sizes["wide"] == (8, 7)
+    assert not made.skipped
+    assert close(made.model(held_out), model(held_out))
+
+
 def test_silent_layers_keep_one_unit():
     model = mlp()
     model.get_layer("d1").kernel.assign(np.zeros((9, 12)))

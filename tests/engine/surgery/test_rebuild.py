@@ -157,3 +157,32 @@ def test_a_layer_inside_a_wrapper_and_beside_it_stays_one(reference):
     assert reference.difference([same(x)], [model(x)]) < 1e-6
     assert len(same.weights) == len(model.weights)
     assert reference.difference([shrink(model)(x)], [model(x)]) < 1e-5
+
+
+def test_a_cell_that_two_layers_share_gives_both_its_weights(reference):
+    cell = L.GRUCell(4)
+    i = keras.Input((3, 5))
+    y = L.Concatenate()([L.RNN(cell)(i), L.RNN(cell, go_backwards=True)(i)])
+    model = reference.randomize(keras.Model(i, L.Dense(2)(L.Dense(6, activation="relu", name="d")(y))))
+    x = np.random.default_rng(0).normal(size=(4, 3, 5)).astype("float32")
+    kernel, bias = model.get_layer("d").get_weights()
+    model.get_layer("d").set_weights([kernel * [0, 1, 1, 0, 1, 1], bias * [0, 1, 1, 0, 1, 1]])
+    small = shrink(model)
+    assert small.surgery.removed == {"d": (0, 3)}
+    assert reference.difference([small(x)], [model(x)]) < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not support masking")
+@pytest.mark.parametrize("named", [False, True])
+def test_a_nested_model_under_a_mask_and_called_by_name(named, reference):
+    a = keras.Input((6, 8))
+    inner = keras.Model(a, L.LSTM(5, return_sequences=True)(L.Dense(7, activation="tanh")(a)))
+    i = keras.Input((6,), dtype="int32")
+    y = L.Embedding(9, 8, mask_zero=True, name="words")(i)
+    y = inner(inputs=y) if named else inner(y)
+    model = reference.randomize(keras.Model(i, L.Dense(2)(L.GlobalAveragePooling1D()(y))))
+    x = np.random.default_rng(0).integers(0, 9, (4, 6))
+    model.get_layer("words").set_weights([model.get_layer("words").get_weights()[0] * [1, 0, 1, 1, 0, 1, 1, 1]])
+    small = shrink(model)
+    assert small.surgery.removed["words"] == (1, 4)
+    assert reference.difference([small(x)], [model(x)]) < 1e-5
