@@ -99,20 +99,11 @@ def table_of(run: Run, sparsities: Sequence[float]) -> Sensitivity:
 
 def _alone_in(run: Run) -> tuple[Alone, dict[str, int]]:
     from engine.running.choosing import choosing_params, scores, spec_of
-    from engine.running.sampling import sample
 
     prune = run.recipe.prune
     assert prune is not None
     if run.by_units:
-        from engine.registry import make
-        from engine.scoring.units import score_units
-
-        criterion = make("criterion", prune.criterion.name, prune.criterion.params)
-        by_unit = score_units(
-            run.model, criterion, sample(run, criterion, seed=run.seed("score")), seed=run.seed("score"),
-            pool=prune.granularity.get("group", "sum"),
-        )  # fmt: skip
-        return units_alone(run.model, by_unit)
+        return units_alone(run.model, scores(run, seed=run.seed("score")))
     known = set(run.maskable())
     found = {k: v for k, v in scores(run, seed=run.seed("score")).items() if k in known}
     own = {k: v for k, v in choosing_params(prune).items() if k not in ("skip", "per_layer")}
