@@ -127,9 +127,9 @@ def _coupled(
             obstacle = obstacle or f"{layer} reads the units in a way that a linear map cannot be folded into"
         else:
             reads.append(Read(reader, index))
-            readers.add(id(reader.layer))
+            readers.add(reader.key)
     for sink in trace.sinks:
-        if id(sink.operation) not in readers and np.isin(parts.of[sink.axis.labels], components).any():
+        if sink.layer not in readers and np.isin(parts.of[sink.axis.labels], components).any():
             obstacle = obstacle or f"{sink.layer} ({type(sink.operation).__name__}) is not linear in the units"
     if not reads:
         obstacle = obstacle or "nothing linear reads these units"
@@ -138,9 +138,26 @@ def _coupled(
 
 def _reader(slot: Slot, layers: dict[str, keras.Layer]) -> Reader | None:
     layer: Any = layers.get(slot.layer)
-    if layer is None or slot.variable is None:
+    if layer is None:
         return None
-    kind = next((c.__name__ for c in type(layer).__mro__ if c.__module__.startswith("keras.")), "")
+    if _kind(layer) != "TimeDistributed":
+        return _linear(slot, layer)
+    inside = _linear(slot, layer.layer)
+    if inside is None:
+        return None
+    # It is given what the layer inside reads, with the steps as one more axis in front.
+    return dataclasses.replace(inside, layer=layer, channel=inside.channel + (inside.channel > 0))
+
+
+def _kind(layer: keras.Layer) -> str:
+    """Keras' own class that a layer is or extends."""
+    return next((c.__name__ for c in type(layer).__mro__ if c.__module__.startswith("keras.")), "")
+
+
+def _linear(slot: Slot, layer: Any) -> Reader | None:
+    if slot.variable is None:
+        return None
+    kind = _kind(layer)
     if kind in _RECURRENT and slot.variable is layer.cell.kernel:  # every gate is linear in what comes in at a step
         return Reader(slot.layer, layer, slot.variable, slot.axis, -1, slot.labels)
     if not any(v is slot.variable for v in own_variables(layer)):

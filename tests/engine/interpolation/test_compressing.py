@@ -255,6 +255,22 @@ def test_recurrent_layers_take_up_the_mixture(kind):
     assert close(made.model(held_out), model(held_out))
 
 
+def test_layers_at_every_step_take_up_the_mixture():
+    i = keras.Input((5, 6, 6, 3))
+    x = layers.TimeDistributed(layers.Conv2D(8, 3, activation="relu"), name="wide")(i)
+    x = layers.TimeDistributed(layers.Conv2D(4, 3, activation="relu"), name="reader")(x)
+    x = layers.TimeDistributed(layers.Dense(7), name="dense")(layers.Reshape((5, 16))(x))
+    model = shaken(keras.Model(i, layers.TimeDistributed(layers.Dense(2), name="out")(x)))
+    doubled(model, "wide", 1, 4)
+    x, held_out = (RNG.normal(size=(n, 5, 6, 6, 3)).astype(np.float32) for n in (12, 6))
+    made = compress(model, x, keep={"wide": [0, 1, 2, 3, 5, 6, 7], "dense": range(6)})
+    assert made.sizes["wide"] == (8, 7)
+    assert made.sizes["dense"] == (7, 6)
+    assert not made.skipped
+    assert [f.reader for f in made.fits] == ["reader", "out"]
+    assert close(interpolate(model, x, keep={"wide": [0, 1, 2, 3, 5, 6, 7]})(held_out), model(held_out))
+
+
 def test_silent_layers_keep_one_unit():
     model = mlp()
     model.get_layer("d1").kernel.assign(np.zeros((9, 12)))
