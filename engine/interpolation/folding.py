@@ -33,7 +33,7 @@ class Fit:
     """How well one reader's input is made from what is left.
 
     Attributes:
-        reader: the key of the layer whose kernel took up the mixture.
+        reader: the key of the layer whose kernel took up the mixture (`Reader.key`).
         layers: the layers whose units were removed from its input.
         before, after: width of its input.
         error: `||Z - Z[:, keep] T||_F / ||Z||_F` over the inputs, Z the tensor that the reader reads.
@@ -107,19 +107,20 @@ class Folder:
 
         failed: list[PruneError] = []
 
-        def arrive(reader: Reader) -> Callable[[Call], Call]:
+        def arrive(layer: keras.Layer) -> Callable[[Call], Call]:
             def make(real: Call) -> Call:
                 def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
                     if not self._inside:  # a run inside this one, for a group with several readers, only passes by
-                        self._inside, self._here = True, {id(reader.layer): [inputs.numpy()]}
+                        self._inside, self._here = True, {id(layer): [inputs.numpy()]}
                         try:
-                            act(reader)
+                            for reader in [r for r in self.readers if r.layer is layer]:
+                                act(reader)
                         except PruneError as error:  # past Keras, which would write the call's arguments into it
                             failed.append(error)
                             raise EnoughHeard from error
                         finally:
                             self._inside, self._here = False, {}
-                        if reader is self.readers[-1]:
+                        if layer is self.readers[-1].layer:
                             raise EnoughHeard
                     return real(inputs, *args, **kwargs)
 
@@ -127,7 +128,7 @@ class Folder:
 
             return make
 
-        with replaced({r.layer: arrive(r) for r in self.readers}), contextlib.suppress(EnoughHeard):
+        with replaced({r.layer: arrive(r.layer) for r in self.readers}), contextlib.suppress(EnoughHeard):
             self.model(tf.nest.map_structure(tf.convert_to_tensor, batch), training=False)
         if failed:
             raise failed[0]
@@ -219,10 +220,11 @@ class Folder:
         return [r for r in group.reads if id(r.reader.layer) in self._runs]
 
     def _hear(self, readers: list[Reader]) -> Iterable[dict[int, list[Array]]]:
-        if len(readers) == 1 and id(readers[0].layer) in self._here:
+        layers = list({id(r.layer): r.layer for r in readers}.values())  # both directions of one are given the same
+        if len(layers) == 1 and id(layers[0]) in self._here:
             return [self._here]
-        calls = sum(self._runs[id(r.layer)][1] for r in readers)
-        return hear(self.model, [r.layer for r in readers], self.inputs(), calls=calls)
+        calls = sum(self._runs[id(layer)][1] for layer in layers)
+        return hear(self.model, layers, self.inputs(), calls=calls)
 
     def _decide(self, group: Coupled, decide: Decide) -> None:
         found = pivots(self.together(group))

@@ -25,8 +25,8 @@ class Reader:
     """A layer that is linear in what it reads.
 
     Attributes:
-        key: its key.
-        layer: the layer.
+        key: the layer's key, and for a layer with several kernels which of them (`bidirectional/forward`).
+        layer: the layer; of a wrapper's, the wrapper.
         variable: its kernel.
         axis: the kernel's input axis.
         channel: the axis of the layer's input tensor that the kernel's input axis runs over.
@@ -127,7 +127,7 @@ def _coupled(
             obstacle = obstacle or f"{layer} reads the units in a way that a linear map cannot be folded into"
         else:
             reads.append(Read(reader, index))
-            readers.add(reader.key)
+            readers.add(slots[key, axis].layer)
     for sink in trace.sinks:
         if sink.layer not in readers and np.isin(parts.of[sink.axis.labels], components).any():
             obstacle = obstacle or f"{sink.layer} ({type(sink.operation).__name__}) is not linear in the units"
@@ -138,19 +138,20 @@ def _coupled(
 
 def _reader(slot: Slot, layers: dict[str, keras.Layer]) -> Reader | None:
     layer: Any = layers.get(slot.layer)
-    if layer is None:
-        return None
-    if _kind(layer) != "TimeDistributed":
-        return _linear(slot, layer)
-    inside = _linear(slot, layer.layer)
-    if inside is None:
-        return None
-    # It is given what the layer inside reads, with the steps as one more axis in front.
-    return dataclasses.replace(inside, layer=layer, channel=inside.channel + (inside.channel > 0))
+    kind = _kind(layer)
+    if kind == "Bidirectional":
+        sides = {"forward": layer.forward_layer, "backward": layer.backward_layer}
+        found = ((side, _linear(slot, inner)) for side, inner in sides.items())
+        side, inside = next(((s, r) for s, r in found if r is not None), ("", None))
+        return inside and dataclasses.replace(inside, key=f"{slot.layer}/{side}", layer=layer)
+    if kind == "TimeDistributed":  # it is given what the layer inside reads, with the steps as one more axis in front
+        inside = _linear(slot, layer.layer)
+        return inside and dataclasses.replace(inside, layer=layer, channel=inside.channel + (inside.channel > 0))
+    return _linear(slot, layer)
 
 
-def _kind(layer: keras.Layer) -> str:
-    """Keras' own class that a layer is or extends."""
+def _kind(layer: Any) -> str:
+    """Keras' own class that a layer is or extends; "" for another object."""
     return next((c.__name__ for c in type(layer).__mro__ if c.__module__.startswith("keras.")), "")
 
 

@@ -242,10 +242,11 @@ def test_what_is_not_linear_stays_and_is_said():
     assert "norm" in compress(model, x, epsilon=0.9).skipped["wide"]
 
 
-@pytest.mark.parametrize("kind", [layers.LSTM, layers.GRU, layers.SimpleRNN])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN", "Bidirectional"])
 def test_recurrent_layers_take_up_the_mixture(kind):
     i = keras.Input((5, 4))
-    y = kind(6, name="reader")(layers.Dense(8, activation="relu", name="wide")(i))
+    reader = layers.Bidirectional(layers.LSTM(6)) if kind == "Bidirectional" else getattr(layers, kind)(6)
+    y = reader(layers.Dense(8, activation="relu", name="wide")(i))
     model = shaken(keras.Model(i, layers.Dense(2, name="out")(y)))
     doubled(model, "wide", 1, 4)
     x, held_out = (RNG.normal(size=(n, 5, 4)).astype(np.float32) for n in (40, 10))
