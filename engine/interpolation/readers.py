@@ -86,8 +86,8 @@ class Couplings:
 
     @property
     def readers(self) -> list[Reader]:
-        """Every reader of a group that can be interpolated, once."""
-        found = {r.reader.key: r.reader for g in self.groups if not g.obstacle for r in g.reads}
+        """Every reader of a group that can be interpolated, once; a layer may hold several."""
+        found = {id(r.reader): r.reader for g in self.groups if not g.obstacle for r in g.reads}
         return list(found.values())
 
 
@@ -169,17 +169,17 @@ def _linear(slot: Slot, layer: Any) -> Reader | None:
         channel = -1
     elif kind in _CONVOLUTIONS and getattr(layer, "groups", 1) == 1:
         channel = 1 if layer.data_format == "channels_first" else -1
-    elif kind == "EinsumDense" and _last_contracted(layer.equation, slot.axis):
-        channel = -1
     else:
+        channel = _summed(layer.equation, slot.axis) if kind == "EinsumDense" else 0
+    if not channel:
         return None
     variable: Any = slot.variable
     return Reader(slot.layer, layer, variable, slot.axis, channel, slot.labels)
 
 
-def _last_contracted(equation: str, axis: int) -> bool:
-    """True when this kernel axis is the only one contracted, with the last axis of the input."""
+def _summed(equation: str, axis: int) -> int:
+    """Where the input holds the letter of a kernel axis that is summed over, counted from its end; 0: it is not."""
     inputs, rest = equation.replace("...", "").split(",")
     kernel, output = rest.split("->")
-    contracted = [c for c in kernel if c in inputs and c not in output]
-    return contracted == [inputs[-1]] and kernel[axis] == inputs[-1]
+    letter = kernel[axis]
+    return inputs.index(letter) - len(inputs) if letter in inputs and letter not in output else 0

@@ -242,36 +242,6 @@ def test_what_is_not_linear_stays_and_is_said():
     assert "norm" in compress(model, x, epsilon=0.9).skipped["wide"]
 
 
-@pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN", "Bidirectional"])
-def test_recurrent_layers_take_up_the_mixture(kind):
-    i = keras.Input((5, 4))
-    reader = layers.Bidirectional(layers.LSTM(6)) if kind == "Bidirectional" else getattr(layers, kind)(6)
-    y = reader(layers.Dense(8, activation="relu", name="wide")(i))
-    model = shaken(keras.Model(i, layers.Dense(2, name="out")(y)))
-    doubled(model, "wide", 1, 4)
-    x, held_out = (RNG.normal(size=(n, 5, 4)).astype(np.float32) for n in (40, 10))
-    made = compress(model, x, keep={"wide": [0, 1, 2, 3, 5, 6, 7]})
-    assert made.sizes["wide"] == (8, 7)
-    assert not made.skipped
-    assert close(made.model(held_out), model(held_out))
-
-
-def test_layers_at_every_step_take_up_the_mixture():
-    i = keras.Input((5, 6, 6, 3))
-    x = layers.TimeDistributed(layers.Conv2D(8, 3, activation="relu"), name="wide")(i)
-    x = layers.TimeDistributed(layers.Conv2D(4, 3, activation="relu"), name="reader")(x)
-    x = layers.TimeDistributed(layers.Dense(7), name="dense")(layers.Reshape((5, 16))(x))
-    model = shaken(keras.Model(i, layers.TimeDistributed(layers.Dense(2), name="out")(x)))
-    doubled(model, "wide", 1, 4)
-    x, held_out = (RNG.normal(size=(n, 5, 6, 6, 3)).astype(np.float32) for n in (12, 6))
-    made = compress(model, x, keep={"wide": [0, 1, 2, 3, 5, 6, 7], "dense": range(6)})
-    assert made.sizes["wide"] == (8, 7)
-    assert made.sizes["dense"] == (7, 6)
-    assert not made.skipped
-    assert [f.reader for f in made.fits] == ["reader", "out"]
-    assert close(interpolate(model, x, keep={"wide": [0, 1, 2, 3, 5, 6, 7]})(held_out), model(held_out))
-
-
 def test_silent_layers_keep_one_unit():
     model = mlp()
     model.get_layer("d1").kernel.assign(np.zeros((9, 12)))
