@@ -2,7 +2,7 @@
 
     python tests/benchmarks/unit_table.py --tiny
     PRUNE_TUI_DATA=... python tests/benchmarks/unit_table.py --data mnist --model cnn --epochs 5
-    python tests/benchmarks/unit_table.py --data folder --folder PATH --model resnet20 --epochs 15
+    python tests/benchmarks/unit_table.py --data folder --folder PATH --model resnet20 --epochs 15 [--inside]
 
 The same dense network and the same share of units a layer for all (so the same FLOPs), test accuracy, mean and standard
 deviation over seeds; `random`, which the others are held against, is drawn several times a seed. `bn_scale` has a dense
@@ -34,13 +34,16 @@ REPAIRS = ("alone", "recalibrate", "interpolate", "interpolate, recalibrate", "o
 
 
 def dense_model(given: argparse.Namespace, data: Any, seed: int, *, penalty: float = 0.0) -> Any:
-    """The dense network, trained; with a penalty also on every BatchNorm's gamma (network slimming)."""
+    """The dense network, trained or found; with a penalty also on every BatchNorm's gamma (network slimming)."""
     import keras
 
     import engine
     from engine.criteria.bn_scale import gammas
     from engine.models import build
 
+    name = f"{given.data}-{given.model}-{given.limit}-{given.epochs}-{given.batch_size}-{seed}-{penalty}.keras"
+    if given.networks and (given.networks / name).exists():
+        return keras.models.load_model(given.networks / name)
     keras.utils.set_random_seed(seed)
     model = build(given.model, data.input_shape, data.classes, seed=seed)
     for gamma in gammas(model) if penalty else ():
@@ -53,7 +56,18 @@ def dense_model(given: argparse.Namespace, data: Any, seed: int, *, penalty: flo
         gamma.regularizer = None
     if given.recalibrated:
         engine.recalibrate(model, data.x_train[: given.samples])
+    if given.networks:
+        given.networks.mkdir(parents=True, exist_ok=True)
+        model.save(given.networks / name)
     return model
+
+
+def inner(model: Any) -> set[str]:
+    """The layers whose units only they make: not those that a residual sum ties to other layers' units."""
+    import engine
+
+    alone = [g for g in engine.dependency_groups(model) if g.roles.count("column") == 1]
+    return {layer for group in alone for layer in group.layers}
 
 
 def fit(given: argparse.Namespace, model: Any, data: Any, *, rate: Any, epochs: int) -> None:
@@ -143,6 +157,9 @@ class Bench:
         more = {"batch_size": 64} if name == "taylor" else {}
         scores = engine.score_units(model, name, self.sample, seed=self.seed + 1000 * draw, **more)
         keep = kept_units(layer_units(model), scores, sparsity, scope="layer")
+        if self.given.inside:
+            among = inner(model)
+            keep = {key: kept for key, kept in keep.items() if key in among}
         return repaired(self.given, model, self.data, keep, self.seed)
 
 
@@ -164,7 +181,8 @@ def measure(given: argparse.Namespace) -> tuple[Table, dict[str, list[float]]]:
             dense[how].append(value)
         for (name, draw), sparsity in itertools.product(draws, given.sparsities):
             row = partial(bench.row, name, draw, sparsity)
-            for repair, value in kept.made(f"seed {seed}: {name} {draw} {sparsity:.0%}", row).items():
+            where = " inside" if given.inside else ""
+            for repair, value in kept.made(f"seed {seed}: {name} {draw} {sparsity:.0%}{where}", row).items():
                 table.setdefault((name, sparsity, repair), []).append(value)
     return table, dense
 
@@ -241,6 +259,8 @@ def main() -> None:
     parser.add_argument(
         "--recalibrated", action="store_true", help="dense BatchNorms too, where few steps leave them behind"
     )
+    parser.add_argument("--inside", action="store_true", help="only units of one layer alone, no residual groups")
+    parser.add_argument("--networks", type=Path, help="a folder that keeps the trained dense networks")
     parser.add_argument("--keep", type=Path, help="a file of JSON lines that remembers what was measured")
     parser.add_argument("--tiny", action="store_true", help="digits, two criteria beside random, one seed: a minute")
     given = parser.parse_args()
