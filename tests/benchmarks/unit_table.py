@@ -34,16 +34,13 @@ REPAIRS = ("alone", "recalibrate", "interpolate", "interpolate, recalibrate", "o
 
 
 def dense_model(given: argparse.Namespace, data: Any, seed: int, *, penalty: float = 0.0) -> Any:
-    """The dense network, trained or found; with a penalty also on every BatchNorm's gamma (network slimming)."""
+    """The dense network, trained; with a penalty also on every BatchNorm's gamma (network slimming)."""
     import keras
 
     import engine
     from engine.criteria.bn_scale import gammas
     from engine.models import build
 
-    name = f"{given.data}-{given.model}-{given.limit}-{given.epochs}-{given.batch_size}-{seed}-{penalty}.keras"
-    if given.networks and (given.networks / name).exists():
-        return keras.models.load_model(given.networks / name)
     keras.utils.set_random_seed(seed)
     model = build(given.model, data.input_shape, data.classes, seed=seed)
     for gamma in gammas(model) if penalty else ():
@@ -56,9 +53,6 @@ def dense_model(given: argparse.Namespace, data: Any, seed: int, *, penalty: flo
         gamma.regularizer = None
     if given.recalibrated:
         engine.recalibrate(model, data.x_train[: given.samples])
-    if given.networks:
-        given.networks.mkdir(parents=True, exist_ok=True)
-        model.save(given.networks / name)
     return model
 
 
@@ -130,9 +124,20 @@ class Bench:
         self.trained: dict[float, Any] = {}
 
     def model(self, penalty: float = 0.0) -> Any:
-        """The dense network."""
+        """The dense network: trained, or found among those that were kept."""
+        import keras
+
+        given = self.given
         if penalty not in self.trained:
-            self.trained[penalty] = dense_model(self.given, self.data, self.seed, penalty=penalty)
+            told = given.data, given.model, given.limit, given.epochs, given.batch_size, self.seed, penalty
+            file = given.networks and given.networks / ("-".join(map(str, told)) + ".keras")
+            if file and file.exists():
+                self.trained[penalty] = keras.models.load_model(file)
+            else:
+                self.trained[penalty] = dense_model(given, self.data, self.seed, penalty=penalty)
+            if file and not file.exists():
+                given.networks.mkdir(parents=True, exist_ok=True)
+                self.trained[penalty].save(file)
         return self.trained[penalty]
 
     def dense(self) -> dict[str, float]:
