@@ -180,7 +180,7 @@ def measure(given: argparse.Namespace) -> tuple[Table, dict[str, list[float]]]:
     dense: dict[str, list[float]] = {"alone": [], "recalibrate": [], "with the penalty": []}
     kept = Kept(given.keep)
     draws = [(name, d) for name in given.criteria for d in range(given.draws if name == "random" else 1)]
-    for seed in range(given.seeds):
+    for seed in range(given.first_seed, given.first_seed + given.seeds):
         bench = Bench(given, data, seed)
         for how, value in kept.made(f"seed {seed}: dense", bench.dense).items():
             dense[how].append(value)
@@ -258,6 +258,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=1000, help="inputs to score, recalibrate and interpolate on")
     parser.add_argument("--limit", type=int, help="examples of the data set at most")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--draws", type=int, default=3, help="of random, a seed")
     parser.add_argument("--sparsities", type=float, nargs="+", default=[0.25, 0.5, 0.75])
     parser.add_argument("--criteria", nargs="+", default=list(CRITERIA))
