@@ -116,8 +116,10 @@ def main() -> None:
                 if method != "column-norm":
                     continue
                 gone, units = session.counts.weight_sparsity, session.counts
-                most = min(0.95, 1 - units.units_kept / units.units) if units.units_kept < units.units else 0.5
+                most = min(0.95, 1 - units.units_kept / units.units)
                 for control, value in zip(CONTROLS, (gone, most), strict=True):
+                    if round(value, 4) == 0:  # nothing went that way: there is no share to be given
+                        continue
                     spent = len(session.epochs)
                     repair = spent // 2 if control == "l2-units" else min(10, spent // 2)
                     fixed: dict[str, Any] = {
