@@ -138,20 +138,23 @@ def _coupled(
 
 def _reader(slot: Slot, layers: dict[str, keras.Layer]) -> Reader | None:
     layer: Any = layers.get(slot.layer)
+    if layer is None:
+        return None
     kind = _kind(layer)
     if kind == "Bidirectional":
-        sides = {"forward": layer.forward_layer, "backward": layer.backward_layer}
-        found = ((side, _linear(slot, inner)) for side, inner in sides.items())
-        side, inside = next(((s, r) for s, r in found if r is not None), ("", None))
-        return inside and dataclasses.replace(inside, key=f"{slot.layer}/{side}", layer=layer)
+        for side, part in (("forward", layer.forward_layer), ("backward", layer.backward_layer)):
+            inside = _linear(slot, part)
+            if inside is not None:
+                return dataclasses.replace(inside, key=f"{slot.layer}/{side}", layer=layer)
+        return None
     if kind == "TimeDistributed":  # it is given what the layer inside reads, with the steps as one more axis in front
         inside = _linear(slot, layer.layer)
         return inside and dataclasses.replace(inside, layer=layer, channel=inside.channel + (inside.channel > 0))
     return _linear(slot, layer)
 
 
-def _kind(layer: Any) -> str:
-    """Keras' own class that a layer is or extends; "" for another object."""
+def _kind(layer: keras.Layer) -> str:
+    """Keras' own class that a layer is or extends."""
     return next((c.__name__ for c in type(layer).__mro__ if c.__module__.startswith("keras.")), "")
 
 
